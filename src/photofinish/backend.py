@@ -1,0 +1,287 @@
+"""The one module that names jax, tensorflow or torch.
+
+Keras computes with one of three libraries, chosen before Keras is first imported. Everything that Keras does not
+offer alike for all three is here: compiling a step, gradients, waiting for the device, asking it for its memory.
+A step is written once, in the ordinary style that reads and assigns `keras.Variable`s; under JAX it is turned into a
+pure function of their values, which are donated from call to call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from photofinish.errors import SettingsError, nearest
+
+EXTRAS = {"jax": "", "tensorflow": "[tensorflow]", "torch": "[torch]"}
+
+Outputs = TypeVar("Outputs")
+
+
+def select(name: str | None = None) -> str:
+    """Choose the library Keras computes with, before Keras is imported.
+
+    Args:
+        name: `jax`, `tensorflow` or `torch`; None keeps what `KERAS_BACKEND` says, or JAX where it says nothing.
+
+    Returns:
+        The name of the library in use.
+
+    Raises:
+        SettingsError: The name is unknown, the library is not installed, or Keras already runs on another one.
+    """
+    if "keras" in sys.modules:
+        current: str = sys.modules["keras"].config.backend()
+        if name not in {None, current}:
+            raise SettingsError(f"Keras already runs on {current} in this process; start a new one to use {name}")
+        _configure(current)
+        return current
+    chosen = name or os.environ.get("KERAS_BACKEND") or "jax"
+    require_installed(chosen)
+    os.environ["KERAS_BACKEND"] = chosen
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _configure(chosen)
+    return chosen
+
+
+def require_installed(name: str) -> None:
+    """Refuse a backend that is unknown or absent, without importing it.
+
+    Raises:
+        SettingsError: It is.
+    """
+    if name not in EXTRAS:
+        raise SettingsError(f"unknown backend '{name}': {nearest(name, EXTRAS)}")
+    if importlib.util.find_spec(name) is None:
+        raise SettingsError(
+            f"the backend {name} is not installed: pip install 'photofinish{EXTRAS[name]}', or choose another --backend"
+        )
+
+
+def _configure(name: str) -> None:
+    """Set what must be set before the first computation."""
+    if name == "jax" and os.environ.get("PHOTOFINISH_COMPILATION_CACHE", "on") != "off":
+        import jax
+
+        from photofinish.storage import cache_folder
+
+        # A program compiled once serves every later seed and start. One gigabyte holds some twenty large networks.
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled")))
+            jax.config.update("jax_compilation_cache_max_size", 1 << 30)
+
+
+def active() -> str:
+    """Return the library in use, choosing the default where none has been chosen."""
+    return select()
+
+
+def on_cpu() -> bool:
+    """Return whether the computations run on the processor rather than on an accelerator."""
+    name = active()
+    if name == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    if name == "tensorflow":
+        import tensorflow
+
+        return not tensorflow.config.list_physical_devices("GPU")
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def gradients(function: Callable[[], tuple[Any, Outputs]], variables: Sequence[Any]) -> tuple[Outputs, list[Any]]:
+    """Differentiate a scalar with respect to variables. To be called inside a step given to `compiled`.
+
+    Args:
+        function: Returns (loss, outputs); it may assign variables, for example moving averages.
+        variables: The `keras.Variable`s to differentiate by.
+
+    Returns:
+        The outputs and one gradient for each variable.
+    """
+    name = active()
+    if name == "jax":
+        return _gradients_jax(function, variables)
+    if name == "tensorflow":
+        import tensorflow
+
+        with tensorflow.GradientTape() as tape:
+            loss, outputs = function()
+        return outputs, tape.gradient(loss, [variable.value for variable in variables])
+    for variable in variables:
+        variable.value.grad = None
+    loss, outputs = function()
+    loss.backward()
+    return outputs, [variable.value.grad for variable in variables]
+
+
+def _gradients_jax(function: Callable[[], tuple[Any, Outputs]], variables: Sequence[Any]) -> tuple[Outputs, list[Any]]:
+    import jax
+    import keras
+    from keras.src.backend.common.stateless_scope import get_stateless_scope  # Keras exports only the class
+
+    outer = get_stateless_scope()
+    if outer is None:
+        raise RuntimeError("gradients() must be called inside a compiled step")
+    differentiated = {id(variable) for variable in variables}
+
+    def pure(values: list[Any]) -> tuple[Any, tuple[Outputs, dict[int, Any]]]:
+        with keras.StatelessScope(collect_losses=True, initialize_variables=False) as scope:
+            scope.state_mapping = dict(outer.state_mapping)
+            scope.state_mapping.update({id(v): value for v, value in zip(variables, values, strict=True)})
+            loss, outputs = function()
+            changed = {
+                key: value
+                for key, value in scope.state_mapping.items()
+                if key not in differentiated and value is not outer.state_mapping.get(key)
+            }
+        return loss, (outputs, changed)
+
+    (_, (outputs, changed)), slopes = jax.value_and_grad(pure, has_aux=True)([v.value for v in variables])
+    outer.state_mapping.update(changed)
+    return outputs, slopes
+
+
+def compiled(step: Callable[..., Outputs], variables: Sequence[Any], *, assigns: bool = True) -> Callable[..., Outputs]:
+    """Compile a step that reads and assigns variables.
+
+    Args:
+        step: Takes arrays, returns arrays (nested in tuples or dicts).
+        variables: Every `keras.Variable` that the step reads or assigns.
+        assigns: Whether the step assigns any; what it assigns is lost otherwise.
+
+    Returns:
+        A function with the signature of `step`. The first call with new shapes compiles.
+    """
+    name = active()
+    if name == "jax":
+        return _compiled_jax(step, variables) if assigns else _compiled_jax_read_only(step, variables)
+    if name == "tensorflow":
+        import tensorflow
+
+        function: Callable[..., Outputs] = tensorflow.function(step, jit_compile=True, autograph=False)
+        return function
+    return step
+
+
+def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
+    import jax
+    import keras
+
+    def pure(values: list[Any], arguments: tuple[Any, ...]) -> tuple[Outputs, list[Any]]:
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(mapping, initialize_variables=False) as scope:
+            outputs = step(*arguments)
+        return outputs, [scope.get_current_value(variable) for variable in variables]
+
+    program = jax.jit(pure, donate_argnums=0)
+
+    def call(*arguments: Any) -> Outputs:
+        with warnings.catch_warnings():
+            # Variables a step leaves alone are returned as they came; some of them cannot be donated.
+            warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
+            outputs: Outputs
+            outputs, values = program([variable.value for variable in variables], arguments)
+        for variable, value in zip(variables, values, strict=True):
+            # `assign` converts and checks, 30 ms for the thousand variables of a large network.
+            variable._direct_assign(value)  # noqa: SLF001
+        return outputs
+
+    return call
+
+
+def _compiled_jax_read_only(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
+    import jax
+    import keras
+
+    def pure(values: list[Any], arguments: tuple[Any, ...]) -> Outputs:
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(mapping, initialize_variables=False):
+            outputs: Outputs = step(*arguments)
+            return outputs
+
+    program = jax.jit(pure)
+
+    def call(*arguments: Any) -> Outputs:
+        outputs: Outputs = program([variable.value for variable in variables], arguments)
+        return outputs
+
+    return call
+
+
+def no_gradient() -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which nothing is recorded for differentiation."""
+    if active() == "torch":
+        import torch
+
+        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
+        return context
+    return contextlib.nullcontext()
+
+
+def wait(value: Any) -> None:
+    """Wait until the device has finished computing `value`."""
+    name = active()
+    if name == "jax":
+        import jax
+
+        jax.block_until_ready(value)
+    elif name == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+
+def peak_device_memory() -> int | None:
+    """Return the largest number of bytes in use on the accelerator so far, or None where there is none."""
+    name = active()
+    if on_cpu():
+        return None
+    if name == "jax":
+        import jax
+
+        return int((jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)) or None
+    if name == "tensorflow":
+        import tensorflow
+
+        return int(tensorflow.config.experimental.get_memory_info("GPU:0")["peak"])
+    import torch
+
+    return int(torch.cuda.max_memory_allocated())
+
+
+def device_name() -> str:
+    """Return the name of the device that computes, for the record."""
+    name = active()
+    if on_cpu():
+        return "cpu"
+    if name == "jax":
+        import jax
+
+        return str(jax.local_devices()[0].device_kind)
+    if name == "tensorflow":
+        import tensorflow
+
+        device = tensorflow.config.list_physical_devices("GPU")[0]
+        return str(tensorflow.config.experimental.get_device_details(device).get("device_name", "GPU"))
+    import torch
+
+    return str(torch.cuda.get_device_name())
+
+
+def version(name: str) -> str:
+    """Return the installed version of a backend."""
+    for distribution in (name, f"{name}-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution)
+    return "unknown"

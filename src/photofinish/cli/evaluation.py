@@ -1,0 +1,127 @@
+"""What `photofinish evaluate` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from photofinish.errors import SettingsError, StudyError
+from photofinish.evaluation import metrics
+from photofinish.runs import Predictions, RunFolder, RunRecord
+
+LARGEST_PRINTED_CONFUSION = 20
+
+
+def print_evaluation(run: Path, data: str | None, split: str, *, as_json: bool) -> None:
+    """Print the figures of a trained model on its own pictures or on others.
+
+    Args:
+        run: The folder of the trained model.
+        data: Other pictures, or None for the predictions stored with the run.
+        split: `test` or `validation`.
+        as_json: Print JSON instead of tables.
+
+    Raises:
+        SettingsError: The split is unknown.
+        StudyError: There is no finished run.
+    """
+    if split not in {"test", "validation"}:
+        raise SettingsError(f"unknown split '{split}': choose test or validation")
+    folder = RunFolder(run)
+    if not folder.record.exists():
+        raise StudyError(f"{run} is not a run folder: it has no {folder.record.name}")
+    record = RunRecord.read(folder.record)
+    if record.data is None:
+        raise StudyError(f"{run} holds a run that did not finish: {record.error}")
+    if data is None:
+        predictions, classes = Predictions.read(folder.predictions(split)), record.data.classes
+    else:
+        predictions, classes = _predict_anew(folder, data, split)
+    if as_json:
+        typer.echo(json.dumps(_as_dictionary(predictions, classes), indent=1))
+    else:
+        _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {split} pictures")
+
+
+def _predict_anew(folder: RunFolder, data: str, split: str) -> tuple[Predictions, tuple[str, ...]]:
+    """Predict other pictures with the saved model."""
+    from photofinish.data import prepare
+    from photofinish.evaluation.predict import predict_saved
+    from photofinish.models.saved import read_manifest
+
+    manifest = read_manifest(folder.checkpoints)
+    record = RunRecord.read(folder.record)
+    prepared = prepare(record.settings.data.but(source=data, limit_train=None, limit_test=None))
+    if prepared.record.classes != manifest.class_names:
+        raise SettingsError(
+            f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
+            f"({', '.join(manifest.class_names[:5])}, ...)"
+        )
+    return predict_saved(folder, prepared, split), manifest.class_names
+
+
+def _as_dictionary(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return all figures as plain numbers."""
+    low, high = _interval(predictions)
+    return {
+        "pictures": len(predictions.labels),
+        "accuracy": metrics.accuracy(predictions),
+        "accuracy_interval": [low, high],
+        "loss": metrics.negative_log_likelihood(predictions),
+        "ece": metrics.expected_calibration_error(predictions),
+        "confusion": metrics.confusion_matrix(predictions).tolist(),
+        "classes": [
+            {"name": name, **dataclasses.asdict(row)}
+            for name, row in zip(classes, _per_class(predictions), strict=True)
+        ],
+    }
+
+
+def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str) -> None:
+    console = Console()
+    low, high = _interval(predictions)
+    accuracy, loss = metrics.accuracy(predictions), metrics.negative_log_likelihood(predictions)
+    console.print(
+        f"{title}: accuracy {100 * accuracy:.2f}% (95% interval {100 * low:.2f} to {100 * high:.2f}), "
+        f"loss {loss:.4f}, {len(predictions.labels)} pictures",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False)
+    for column in ("class", "pictures", "precision", "recall", "F1"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for name, row in zip(classes, _per_class(predictions), strict=True):
+        table.add_row(name, str(row.support), _share(row.precision), _share(row.recall), _share(row.f1))
+    console.print(table)
+    if len(classes) <= LARGEST_PRINTED_CONFUSION:
+        confusion = Table(
+            box=None,
+            pad_edge=False,
+            title="confusion: rows are true, columns predicted",
+            title_justify="left",
+        )
+        confusion.add_column("")
+        for name in classes:
+            confusion.add_column(name[:6], justify="right")
+        for name, counts in zip(classes, metrics.confusion_matrix(predictions).tolist(), strict=True):
+            confusion.add_row(name, *(str(count) if count else "." for count in counts))
+        console.print(confusion)
+
+
+def _interval(predictions: Predictions) -> tuple[float, float]:
+    return metrics.wilson_interval(metrics.accuracy(predictions), len(predictions.labels))
+
+
+def _per_class(predictions: Predictions) -> list[metrics.ClassMetrics]:
+    return metrics.class_metrics(metrics.confusion_matrix(predictions))
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

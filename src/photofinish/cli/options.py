@@ -1,0 +1,68 @@
+"""Command-line options made from the settings themselves: one truth for names, types, choices and help."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from photofinish.config import DataSettings, Settings, TrainingSettings
+
+PANELS: dict[str, type[Settings]] = {"Data": DataSettings, "Training": TrainingSettings}
+# `--data` sets it.
+NOT_OPTIONS = frozenset({"source"})
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting; those that were used arrive as the argument `settings`.
+
+    Args:
+        command: Takes `settings`, a dictionary, among its arguments.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> None:
+        settings = {name: arguments.pop(name) for name in options}
+        command(**arguments, settings={name: value for name, value in settings.items() if value is not None})
+
+    options = {
+        name: _option(group, name, panel)
+        for panel, group in PANELS.items()
+        for name in group.model_fields
+        if name not in NOT_OPTIONS
+    }
+    own = inspect.signature(command, eval_str=True)
+    kept = [parameter for name, parameter in own.parameters.items() if name != "settings"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in options.items()
+    ]
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
+    wrapped.__signature__ = own.replace(parameters=[*keywords, *added])  # type: ignore[attr-defined]  # read by typer
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
+    return wrapped
+
+
+def _option(group: type[Settings], name: str, panel: str) -> Any:
+    """Return the annotation of an option for one setting."""
+    kind = _kind(group.model_fields[name].annotation)
+    flag = f"--{name.replace('_', '-')}"
+    declaration = f"{flag}/--no-{name.replace('_', '-')}" if kind is bool else flag
+    information = typer.Option(
+        declaration,
+        help=group.explanations()[name].replace("`", ""),
+        rich_help_panel=panel,
+        show_default=False,
+    )
+    return Annotated[kind | None, information]
+
+
+def _kind(annotation: Any) -> Any:
+    """Return the plain type of a setting, without None; a literal stays one, and gives the option its choices."""
+    if get_origin(annotation) is Literal:
+        return annotation
+    plain = [part for part in get_args(annotation) if part is not type(None)]
+    return _kind(plain[0]) if plain else annotation

@@ -1,0 +1,83 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from photofinish.cli.display import duration
+from photofinish.study.results import Estimate, Results
+
+if TYPE_CHECKING:
+    from photofinish.models import Description
+
+
+def results_table(results: Results) -> Table:
+    """Return the models of a study with their main figures."""
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    columns = (
+        "model",
+        "test accuracy",
+        "95% interval",
+        "training time",
+        "parameters",
+        "MACs",
+        "train img/s",
+        "predict img/s",
+    )
+    for number, title in enumerate(columns):
+        table.add_column(title, justify="left" if number == 0 else "right", no_wrap=number != 0)
+    for model in results.models:
+        table.add_row(
+            model.name,
+            f"{100 * model.test_accuracy.mean:.2f}%",
+            interval(model.test_accuracy),
+            duration(model.train_seconds.mean),
+            in_millions(model.parameters),
+            "unknown" if model.macs is None else f"{model.macs / 1e9:.3g} G",
+            f"{model.train_images_per_second:.0f}",
+            f"{model.inference_images_per_second:.0f}",
+        )
+    return table
+
+
+def description_table(description: Description) -> Table:
+    """Return a network stage by stage."""
+    table = Table(
+        title=f"{description.name} at {description.image_size}x{description.image_size}, {description.classes} classes",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        show_footer=True,
+    )
+    layers = sum(stage.layers for stage in description.stages)
+    macs = "unknown" if description.macs is None else f"{description.macs:,}"
+    columns = [
+        ("stage", ""), ("operator", "total"), ("stride", ""), ("channels", ""), ("layers", str(layers)),
+        ("output", ""), ("parameters", f"{description.parameters:,}"), ("multiply-accumulates", macs),
+    ]  # fmt: skip
+    for title, footer in columns:
+        table.add_column(title, footer, justify="left" if title == "operator" else "right", no_wrap=True)
+    for number, stage in enumerate(description.stages):
+        height, width = stage.output_size
+        table.add_row(
+            str(number), stage.operator, str(stage.stride), str(stage.channels), str(stage.layers),
+            f"{height}x{width}", f"{stage.parameters:,}", f"{stage.macs:,}",
+        )  # fmt: skip
+    return table
+
+
+def interval(estimate: Estimate) -> str:
+    """Return an interval in per cent."""
+    return f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f}"
+
+
+def in_millions(count: int) -> str:
+    """Return a count in millions.
+
+    Examples:
+        >>> in_millions(5_935_712)
+        '5.94 M'
+    """
+    return f"{count / 1e6:.2f} M"

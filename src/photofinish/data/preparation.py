@@ -1,0 +1,141 @@
+"""From a name or path to decoded, divided and fingerprinted pictures on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from photofinish.config.settings import DataSettings
+from photofinish.data.cifar_classes import CIFAR10_CLASSES
+from photofinish.data.decode import DECODER_VERSION
+from photofinish.data.listing import Listing
+from photofinish.data.pixels import write_pixels
+from photofinish.data.prepared import (
+    SCHEMA,
+    PreparedData,
+    is_complete_pixels,
+    is_complete_split,
+    read_pixels_note,
+    write_pixels_note,
+    write_split,
+)
+from photofinish.data.sources import read_source
+from photofinish.data.splits import Splits, fingerprint, make_splits, require_every_class
+from photofinish.errors import DataError
+from photofinish.runs.records import DataRecord
+from photofinish.storage import cache_folder
+from photofinish.storage.folders import building
+from photofinish.storage.progress import Progress, silent
+
+_UNREADABLE_SHARE = 0.05
+
+
+def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Progress | None = None) -> PreparedData:
+    """Fetch, hash, divide and decode a data set, or find it prepared.
+
+    Every file is hashed before anything else, so a set that was prepared before is recognised by its content;
+    of files that have not changed since, the hash is remembered. Pictures are divided before they are
+    decoded: with a limit only those in use are decoded, and one that does not decode changes nothing for the
+        others.
+
+    Args:
+        settings: Which pictures, and how to divide them.
+        cache: Where downloads and prepared pictures are kept; the user's cache by default.
+        progress: Told how far things are.
+
+    Returns:
+        The pictures, mapped into memory.
+
+    Raises:
+        SettingsError: The source is unknown.
+        DataError: The pictures cannot be used as they are.
+        DownloadError: The source could not be fetched.
+        PhotofinishError: The disk is full.
+    """
+    base = cache or cache_folder()
+    listing = read_source(settings.source, base, progress or silent)
+    splits = make_splits(listing, settings)
+    used = np.sort(np.concatenate(list(splits.values())))
+    folder = _pixels_folder(base, listing, used.tolist(), settings.image_size)
+    if not is_complete_pixels(folder):
+        _decode(folder, listing, used.tolist(), settings.image_size, progress or silent)
+    note = read_pixels_note(folder)
+    skipped: dict[str, str] = note["skipped"]
+    if skipped and not settings.skip_unreadable:
+        raise _unreadable(listing, skipped)
+    kept = used[[listing.ids[place] not in skipped for place in used.tolist()]] if skipped else used
+    record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
+    rows = {part: np.searchsorted(kept, places) for part, places in _restrict(splits, kept).items()}
+    return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows)
+
+
+def _restrict(splits: Splits, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Splits:
+    return {part: np.intersect1d(places, kept) for part, places in splits.items()}
+
+
+def _pixels_folder(base: Path, listing: Listing, used: Sequence[int], image_size: int) -> Path:
+    """Return where these pictures at this size are kept, whatever their division."""
+    digest = hashlib.sha256(f"{SCHEMA} {DECODER_VERSION} {image_size}\n".encode())
+    for place in used:
+        digest.update(f"{listing.contents[place]} {listing.labels[place]} {listing.ids[place]}\n".encode())
+    name = re.sub(r"[^a-z0-9.]+", "-", listing.name.lower()).strip("-.") or "pictures"
+    return base / "prepared" / name / digest.hexdigest()[:24]
+
+
+def _decode(folder: Path, listing: Listing, used: Sequence[int], image_size: int, progress: Progress) -> None:
+    with building(folder, is_complete_pixels) as temporary:
+        decoded = write_pixels(temporary / "images.npy", listing.pictures, used, image_size, progress)
+        skipped = {listing.ids[place]: reason for place, reason in decoded.failures.items()}
+        if len(skipped) > _UNREADABLE_SHARE * len(used):
+            raise _unreadable(listing, skipped, len(used))
+        kept = [place for place in used if place not in decoded.failures]
+        np.save(temporary / "labels.npy", listing.labels[kept])
+        np.save(temporary / "ids.npy", np.array([listing.ids[place] for place in kept]))
+        write_pixels_note(temporary, decoded.stored_size, skipped)
+
+
+def _unreadable(listing: Listing, skipped: dict[str, str], of: int | None = None) -> DataError:
+    name, reason = next(iter(skipped.items()))
+    what = f"{listing.place}: {name} does not decode ({reason})"
+    if of is not None:
+        return DataError(
+            f"{what}: {len(skipped)} of {of} pictures do not, more than {_UNREADABLE_SHARE:.0%}; mend the data set"
+        )
+    others = f", nor do {len(skipped) - 1} others" if len(skipped) > 1 else ""
+    return DataError(f"{what}{others}; mend them, or leave them out for every model alike with --skip-unreadable")
+
+
+def _record(listing: Listing, splits: Splits, skipped: dict[str, str], stored_size: tuple[int, int]) -> DataRecord:
+    require_every_class(listing.labels, listing.classes, splits, listing.place)
+    return DataRecord(
+        name="CIFAR-10 (JPEG)" if stored_size == (32, 32) and _is_cifar10_jpeg(listing) else listing.name,
+        fingerprint=fingerprint(listing.classes, listing.ids, listing.labels, listing.contents, splits),
+        classes=listing.classes,
+        train=len(splits["train"]),
+        validation=len(splits["validation"]),
+        test=len(splits["test"]),
+        stored_size=stored_size,
+        skipped=tuple(f"{name}: {reason}" for name, reason in skipped.items()),
+    )
+
+
+def _is_cifar10_jpeg(listing: Listing) -> bool:
+    """Recognise the re-encoded CIFAR-10, whose figures must not be taken for the original's."""
+    if tuple(sorted(CIFAR10_CLASSES)) != listing.classes or not all(
+        name.lower().endswith((".jpg", ".jpeg")) for name in listing.ids
+    ):
+        return False
+    counts = Counter(zip(listing.parts, listing.labels.tolist(), strict=True))
+    return all(counts["train", label] == 5000 and counts["test", label] == 1000 for label in range(10))
+
+
+def _store_split(folder: Path, record: DataRecord, rows: Splits) -> PreparedData:
+    if not is_complete_split(folder):
+        with building(folder, is_complete_split) as temporary:
+            write_split(temporary, record, rows)
+    return PreparedData.load(folder)

@@ -1,0 +1,1 @@
+"""From logits to figures: metrics (NumPy alone) and timing."""

@@ -1,0 +1,37 @@
+"""Networks: EfficientNetV2 in full, the baselines it races, and anyone's own.
+
+Importing this package imports Keras, on JAX unless `KERAS_BACKEND` or an earlier import says otherwise.
+"""
+
+from photofinish import backend
+
+backend.select()
+
+from photofinish.models.api import EfficientNetV2, MobileNetV2, ResNet50  # noqa: E402  # the backend comes first
+from photofinish.models.building import Entrant, Head, all_layers, build, locate_weights  # noqa: E402
+from photofinish.models.catalog import CATALOG, find, is_custom  # noqa: E402
+from photofinish.models.describe import Description, StageRow, count_macs, count_parameters, describe  # noqa: E402
+from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
+from photofinish.models.layers import StochasticDepth  # noqa: E402
+
+__all__ = [
+    "CATALOG",
+    "Description",
+    "EfficientNetV2",
+    "Entrant",
+    "Head",
+    "MobileNetV2",
+    "ResNet50",
+    "StageRow",
+    "StochasticDepth",
+    "all_layers",
+    "build",
+    "build_with_initial_values",
+    "count_macs",
+    "count_parameters",
+    "describe",
+    "find",
+    "generator",
+    "is_custom",
+    "locate_weights",
+]

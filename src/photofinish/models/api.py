@@ -1,0 +1,89 @@
+"""The networks as ordinary `keras.Model`s, for use in anyone's program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from photofinish.errors import SettingsError, nearest
+from photofinish.models.building import Head, build
+from photofinish.models.efficientnetv2 import VARIANTS
+
+
+def EfficientNetV2(  # noqa: N802  # networks are named like classes throughout the field
+    variant: str,
+    *,
+    classes: int | None = 1000,
+    weights: str | Path | None = None,
+    image_size: int | None = None,
+    dropout: float | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Build EfficientNetV2 (Tan and Le 2021, arXiv:2104.00298).
+
+    Args:
+        variant: `b0`, `b1`, `b2`, `b3`, `s`, `m`, `l` or `xl`.
+        classes: Number of classes, or None for the pooled features.
+        weights: None (random), `imagenet`, or a `.h5` file in Keras' layout.
+        image_size: Height and width in pixels; None takes any size.
+        dropout: Before the classifier; None takes the paper's for the variant.
+        seed: Decides random initial values.
+
+    Returns:
+        A model from pictures (batch, height, width, 3) of 0-255, scaled inside, to logits (batch, classes) or
+        features (batch, channels).
+
+    Raises:
+        SettingsError: The variant or its weight set is unknown.
+        WeightsError: The weights do not fit.
+
+    Examples:
+        >>> model = EfficientNetV2("b0", classes=10)
+        >>> model.name, model.output_shape
+        ('efficientnetv2-b0', (None, 10))
+    """
+    if variant not in VARIANTS:
+        raise SettingsError(f"unknown variant '{variant}' of EfficientNetV2: {nearest(variant, VARIANTS)}")
+    head = Head(classes, VARIANTS[variant].dropout if dropout is None else dropout)
+    return build(f"efficientnetv2-{variant}", head, image_size=image_size, weights=weights, seed=seed).model
+
+
+def ResNet50(  # noqa: N802  # as above
+    *,
+    classes: int | None = 1000,
+    weights: str | Path | None = None,
+    image_size: int | None = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Build ResNet-50 (He et al. 2016, arXiv:1512.03385) on top of keras.applications.
+
+    Args and returns are those of `EfficientNetV2`, without a variant.
+
+    Examples:
+        >>> ResNet50(classes=10).output_shape
+        (None, 10)
+    """
+    return build("resnet50", Head(classes, dropout), image_size=image_size, weights=weights, seed=seed).model
+
+
+def MobileNetV2(  # noqa: N802  # as above
+    width: float = 1.0,
+    *,
+    classes: int | None = 1000,
+    weights: str | Path | None = None,
+    image_size: int | None = None,
+    dropout: float = 0.2,
+    seed: int = 0,
+) -> keras.Model:
+    """Build MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) on top of keras.applications.
+
+    Args and returns are those of `EfficientNetV2`; `width` is 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
+
+    Examples:
+        >>> MobileNetV2(0.35, classes=10).output_shape
+        (None, 10)
+    """
+    name = "mobilenetv2" if width == 1 else f"mobilenetv2-{width:g}"
+    return build(name, Head(classes, dropout), image_size=image_size, weights=weights, seed=seed).model

@@ -1,0 +1,179 @@
+"""From a model's name to a network ready to train: scaling, features, one head for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from photofinish.errors import SettingsError, nearest
+from photofinish.models import scaling
+from photofinish.models.catalog import Architecture, WeightSet, find, is_custom
+from photofinish.models.custom import build_custom
+from photofinish.models.initial_values import build_with_initial_values, keras_seeds
+from photofinish.models.layers import use_fast_layers
+from photofinish.models.scaling import Scaling
+from photofinish.models.weight_files import load_keras_h5
+from photofinish.storage import cache_folder
+from photofinish.storage.download import RemoteFile, download
+from photofinish.storage.progress import Progress
+
+HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", "predictions"})
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the feature map, the same for every model.
+
+    Attributes:
+        classes: Number of classes, or None to end in the pooled features.
+        dropout: Dropout before the classifier.
+        units: Width of a hidden dense layer with ReLU, or None.
+    """
+
+    classes: int | None
+    dropout: float = 0.2
+    units: int | None = None
+
+    def __call__(self, x: Any) -> Any:
+        """Build the head on a feature map (batch, height, width, channels), symbolic."""
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        if self.classes is None:
+            return x
+        if self.units is not None:
+            x = keras.layers.Dense(self.units, activation="relu", kernel_initializer="he_normal", name="top_dense")(x)
+        if self.dropout > 0:
+            x = keras.layers.Dropout(self.dropout, name="top_dropout")(x)
+        # Uniform within 1 / sqrt(classes), as the official EfficientNet code starts its classifier.
+        uniform = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
+        # Logits leave in float32 whatever the precision of the layers below.
+        return keras.layers.Dense(self.classes, kernel_initializer=uniform, dtype="float32", name="predictions")(x)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A network and what the report has to say of it.
+
+    Attributes:
+        model: Takes pictures of 0-255, gives logits (or pooled features).
+        input_scaling: How it scales pictures.
+        weights: `random`, or the name of the weight set it started from.
+    """
+
+    model: keras.Model
+    input_scaling: Scaling
+    weights: str
+
+
+def build(
+    name: str,
+    head: Head,
+    *,
+    image_size: int | None = None,
+    weights: str | Path | None = None,
+    seed: int | None = 0,
+    batch_normalization_momentum: float | None = None,
+    input_scaling: Scaling | None = None,
+) -> Entrant:
+    """Build a model from the catalog, or someone's own.
+
+    Args:
+        name: A name from the catalog, or `path/to/model.py:function`.
+        head: What stands on the feature map.
+        image_size: Height and width in pixels; None leaves them open.
+        weights: None (random), `imagenet`, or a `.h5` file in Keras' layout.
+        seed: Decides random initial values; None fills them with zeros, for descriptions.
+        batch_normalization_momentum: For every BatchNormalization; None leaves the networks' own.
+        input_scaling: How to scale pictures; None takes what the weights expect, and ImageNet's mean and deviation
+            for random ones.
+
+    Raises:
+        SettingsError: The model or its weight set is unknown.
+        WeightsError: The weights do not fit.
+        DownloadError: The weights could not be fetched.
+    """
+    if is_custom(name):
+        entrant = _build_custom(name, head, image_size, weights, seed)
+    else:
+        entrant = _build_from_catalog(find(name), head, image_size, weights, seed, input_scaling)
+    use_fast_layers(all_layers(entrant.model))
+    if batch_normalization_momentum is not None:
+        for layer in all_layers(entrant.model):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = batch_normalization_momentum
+    return entrant
+
+
+def _build_from_catalog(
+    architecture: Architecture,
+    head: Head,
+    image_size: int | None,
+    weights: str | Path | None,
+    seed: int | None,
+    input_scaling: Scaling | None,
+) -> Entrant:
+    expected, path = scaling.IMAGENET, None
+    if weights is not None:
+        expected, path = locate_weights(architecture, weights)
+    convention = input_scaling or expected
+
+    def assemble() -> keras.Model:
+        inputs = keras.Input((image_size, image_size, 3), name="images")
+        outputs = head(architecture.features(convention.layer()(inputs)))
+        return keras.Model(inputs, outputs, name=architecture.name)
+
+    model = build_with_initial_values(assemble, seed)
+    if path is not None:
+        load_keras_h5(model, path, head=HEAD_LAYERS)
+    return Entrant(model, convention, RANDOM if weights is None else str(weights))
+
+
+def _build_custom(
+    name: str, head: Head, image_size: int | None, weights: str | Path | None, seed: int | None
+) -> Entrant:
+    if weights is not None:
+        raise SettingsError(
+            f"{name} cannot be given weights={weights}: load them in your function, and leave weights out"
+        )
+    if image_size is None or head.classes is None:
+        raise SettingsError(f"{name} needs an image size and a number of classes")
+    with keras_seeds(seed or 0):
+        model = build_custom(name, head.classes, image_size)
+    if len(model.output_shape) == 4:
+        inputs = keras.Input((image_size, image_size, 3), name="images")
+        model = keras.Model(inputs, head(model(inputs)), name=model.name)
+    return Entrant(model, scaling.OWN, "the model's own")
+
+
+def locate_weights(
+    architecture: Architecture, weights: str | Path, progress: Progress | None = None
+) -> tuple[Scaling, Path]:
+    """Return a weight set's input scaling and its file, fetching the file where it is not at hand.
+
+    Args:
+        architecture: The network.
+        weights: The name of a weight set, or the path of a file.
+        progress: Is told of a download.
+    """
+    path = Path(weights)
+    if path.suffix == ".h5":
+        if not path.is_file():
+            raise SettingsError(f"the weight file {path} does not exist")
+        published: WeightSet | None = architecture.weights.get("imagenet")
+        return (published.scaling if published else scaling.IMAGENET), path
+    if str(weights) not in architecture.weights:
+        known = nearest(str(weights), architecture.weights) if architecture.weights else "it has none"
+        raise SettingsError(f"{architecture.name} has no weights '{weights}': {known} (or give a .h5 file)")
+    chosen = architecture.weights[str(weights)]
+    target = cache_folder("weights") / chosen.url.rsplit("/", 1)[-1]
+    if not target.exists():
+        download(RemoteFile(chosen.url, chosen.md5), target, progress=progress)
+    return chosen.scaling, target
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return every layer, also those of models inside the model."""
+    return list(model._flatten_layers(include_self=False))  # noqa: SLF001  # Keras has no public recursive walk

@@ -1,0 +1,89 @@
+"""Anyone's own model: `path/to/model.py:function`."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from photofinish.errors import SettingsError, nearest
+
+
+def build_custom(name: str, classes: int, image_size: int) -> keras.Model:
+    """Call someone's function for a model.
+
+    The function may take `classes` and `image_size`, by those names, and returns a `keras.Model` that takes pictures
+    (batch, image_size, image_size, 3) of 0-255 and gives either a feature map (rank 4), which gets the head that
+    every model gets, or logits (batch, classes). A softmax at its end is taken off, and so is left to the loss.
+
+    Args:
+        name: `path/to/model.py:function`.
+        classes: Number of classes.
+        image_size: Height and width in pixels.
+
+    Raises:
+        SettingsError: The file, the function or the model is not as described.
+    """
+    path, _, function_name = name.rpartition(":")
+    module = _load(Path(path))
+    functions = {key for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    if function_name not in functions:
+        raise SettingsError(f"{path} has no function '{function_name}': {nearest(function_name, functions)}")
+    model = _call(getattr(module, function_name), name, {"classes": classes, "image_size": image_size})
+    if not isinstance(model, keras.Model):
+        raise SettingsError(f"{name} returned {type(model).__name__}; it must return a keras.Model")
+    if not model.built:
+        model.build((None, image_size, image_size, 3))
+    shape = tuple(model.output_shape) if isinstance(model.output_shape, tuple) else ()
+    if len(shape) != 4 and shape != (None, classes):
+        raise SettingsError(
+            f"{name} returned a model with output {model.output_shape}; it must give logits (None, {classes}), "
+            "or a feature map of rank 4"
+        )
+    _remove_softmax(model)
+    return model
+
+
+def _load(path: Path) -> ModuleType:
+    """Run a Python file that the user named on the command line."""
+    if not path.is_file():
+        raise SettingsError(f"{path} does not exist; name your own model as path/to/file.py:function")
+    specification = importlib.util.spec_from_file_location(f"photofinish_custom_{path.stem}", path)
+    if specification is None or specification.loader is None:
+        raise SettingsError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # any failure of the user's own file is theirs to see in one line
+        raise SettingsError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _call(function: Any, name: str, available: dict[str, int]) -> Any:
+    """Call the user's function with those arguments that it names."""
+    parameters = inspect.signature(function).parameters
+    required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
+    unknown = required - set(available)
+    if unknown:
+        raise SettingsError(f"{name} requires {', '.join(sorted(unknown))}; it can be given classes and image_size")
+    try:
+        return function(**{key: value for key, value in available.items() if key in parameters})
+    except Exception as error:
+        raise SettingsError(f"{name} failed: {type(error).__name__}: {error}") from error
+
+
+def _remove_softmax(model: keras.Model) -> None:
+    """Make the last layer linear where it ends in a softmax: losses and calibration need logits."""
+    last = model.layers[-1]
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        last.activation = keras.activations.linear
+    elif isinstance(last, keras.layers.Softmax):
+        raise SettingsError(
+            f"the model ends in a Softmax layer '{last.name}'; leave it out, so that the model gives logits"
+        )

@@ -1,0 +1,92 @@
+"""Predicting every picture exactly once, in batches of one fixed shape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from photofinish import backend
+
+LARGEST_BATCH = 256
+PIXELS_PER_BATCH = 1 << 21
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Logits and how fast they came.
+
+    Attributes:
+        logits: (examples, classes), float32.
+        batch_seconds: Seconds of each batch, without the predictor's very first, which compiles.
+    """
+
+    logits: NDArray[np.float32]
+    batch_seconds: tuple[float, ...]
+
+
+class Predictor:
+    """A compiled network that predicts arrays of pictures of any length.
+
+    The last batch is filled up with the first pictures, whose logits are thrown away: one shape, one compilation,
+    and every picture counts once.
+
+    Args:
+        model: Takes pictures of 0-255 to logits.
+        prepare: Applied to each batch on the device before the model, for example resizing.
+        image_size: Height and width the model sees, which limits the batch.
+        examples: Number of pictures in the largest set to come, which limits the batch too.
+    """
+
+    def __init__(self, model: keras.Model, prepare: Callable[[Any], Any], image_size: int, examples: int) -> None:
+        self.batch_size = evaluation_batch_size(image_size, examples)
+
+        def step(images: Any) -> Any:
+            return keras.ops.cast(model(prepare(images), training=False), "float32")
+
+        self._step = backend.compiled(step, model.variables, assigns=False)
+        self._is_compiled = False
+
+    def __call__(
+        self,
+        images: NDArray[np.uint8],
+        indices: NDArray[np.int64],
+        notify: Callable[[int, int], None] = lambda *_: None,
+    ) -> Predicted:
+        """Predict some of the pictures.
+
+        Args:
+            images: (examples, height, width, 3).
+            indices: Which of them, in this order.
+            notify: Is told how many are done, and of how many.
+        """
+        logits, seconds = [], []
+        for chosen in self._batches(indices):
+            start = time.perf_counter()
+            with backend.no_gradient():
+                output = keras.ops.convert_to_numpy(self._step(images[chosen]))
+            seconds.append(time.perf_counter() - start)
+            logits.append(output)
+            notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
+        first = 0 if self._is_compiled else 1
+        self._is_compiled = True
+        return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]))
+
+    def _batches(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        places = np.arange(-(-len(indices) // self.batch_size) * self.batch_size) % len(indices)
+        yield from indices[places].reshape(-1, self.batch_size)
+
+
+def evaluation_batch_size(image_size: int, examples: int) -> int:
+    """Return how many pictures to predict at once: limited by memory, and no more than there are.
+
+    Examples:
+        >>> evaluation_batch_size(32, 10_000), evaluation_batch_size(224, 10_000), evaluation_batch_size(32, 40)
+        (256, 41, 40)
+    """
+    return max(1, min(LARGEST_BATCH, PIXELS_PER_BATCH // image_size**2, examples))

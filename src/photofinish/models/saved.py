@@ -1,0 +1,150 @@
+"""A trained network on disk: tensors in one safetensors file, and a manifest that says what they belong to.
+
+The architecture comes from our code (or the user's own file), the tensors are data: nothing in the folder is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+import safetensors.numpy
+from keras import ops
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from photofinish.config import Settings
+from photofinish.errors import WeightsError
+from photofinish.models.building import Entrant, Head, build
+from photofinish.models.describe import leaf_layers, parameters_of
+from photofinish.models.scaling import Scaling
+from photofinish.storage import read_json, require_free_space, write_json, writing
+
+MANIFEST = "manifest.json"
+TENSORS = "final.safetensors"
+
+
+class SavedModel(Settings):
+    """What is needed to build the network again.
+
+    Attributes:
+        name: The model as it was asked for.
+        class_names: In the order of the logits.
+        image_size: Height and width in pixels.
+        head_units: Width of the head's hidden layer, or None.
+        dropout: Of the head; it has no effect on predictions.
+        input_scaling: How pictures of 0-255 are scaled inside.
+        weights: What the weights were before training.
+        sha256: Of the tensors' file.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_size: int
+    head_units: int | None
+    dropout: float
+    input_scaling: Scaling
+    weights: str
+    sha256: str
+
+
+def save(
+    entrant: Entrant, folder: Path, *, class_names: tuple[str, ...], image_size: int, head: Head, name: str
+) -> None:
+    """Write a trained network: first the tensors, then the manifest that vouches for them.
+
+    Args:
+        entrant: The network.
+        folder: Created when absent.
+        class_names: In the order of the logits.
+        image_size: Height and width in pixels.
+        head: The head it was built with.
+        name: The model as it was asked for.
+
+    Raises:
+        PhotofinishError: The disk is full; what was there before still is.
+    """
+    tensors = {
+        path: np.ascontiguousarray(ops.convert_to_numpy(variable.value)) for path, variable in _named(entrant.model)
+    }
+    require_free_space(folder, sum(tensor.nbytes for tensor in tensors.values()) + (1 << 20), "saving the model")
+    with writing(folder / TENSORS) as temporary:
+        safetensors.numpy.save_file(tensors, temporary)
+    manifest = SavedModel(
+        name=name,
+        class_names=class_names,
+        image_size=image_size,
+        head_units=head.units,
+        dropout=head.dropout,
+        input_scaling=entrant.input_scaling,
+        weights=entrant.weights,
+        sha256=_sha256(folder / TENSORS),
+    )
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def read_manifest(folder: Path) -> SavedModel:
+    """Read what a folder of saved tensors belongs to.
+
+    Raises:
+        WeightsError: There is no manifest of this version.
+    """
+    try:
+        return SavedModel.model_validate(read_json(folder / MANIFEST))
+    except ValidationError as error:
+        raise WeightsError(f"{folder / MANIFEST} is not of this version: {error.errors()[0]['msg']}") from error
+
+
+def load(folder: Path) -> tuple[Entrant, SavedModel]:
+    """Build a saved network again and fill it with its tensors.
+
+    Raises:
+        WeightsError: A file is missing, damaged, or does not fit.
+    """
+    manifest = read_manifest(folder)
+    path = folder / TENSORS
+    if not path.is_file() or _sha256(path) != manifest.sha256:
+        raise WeightsError(f"{path} is missing or was changed after it was written; train the model again")
+    head = Head(len(manifest.class_names), manifest.dropout, manifest.head_units)
+    entrant = build(
+        manifest.name, head, image_size=manifest.image_size, seed=None, input_scaling=manifest.input_scaling
+    )
+    _fill(entrant.model, _read_tensors(path), path)
+    return Entrant(entrant.model, entrant.input_scaling, manifest.weights), manifest
+
+
+def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        tensors: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}") from error
+    return tensors
+
+
+def _fill(model: keras.Model, tensors: dict[str, NDArray[Any]], path: Path) -> None:
+    """Assign tensors by variable path, all or none."""
+    variables = dict(_named(model))
+    differing = sorted(set(variables) ^ set(tensors)) + [
+        name for name in variables if name in tensors and tuple(variables[name].shape) != tensors[name].shape
+    ]
+    if differing:
+        raise WeightsError(f"{path} does not fit {model.name}: {', '.join(differing[:5])} differ")
+    for name, variable in variables.items():
+        variable.assign(tensors[name])
+
+
+def _named(model: keras.Model) -> list[tuple[str, Any]]:
+    """Return the variables that make up the network, with their paths; generators' state is not among them."""
+    named = [(variable.path, variable) for layer in leaf_layers(model) for variable in parameters_of(layer)]
+    if len(dict(named)) != len(named):
+        raise WeightsError(f"two variables of {model.name} share a path; give its layers different names")
+    return named
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""From training histories to line charts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from statistics import fmean
+
+import numpy as np
+from markupsafe import Markup
+
+from photofinish.report.figures.curves import (
+    Axis,
+    Points,
+    Series,
+    comparison,
+    epoch_axis,
+    number_axis,
+    time_axis,
+    training_panels,
+)
+from photofinish.report.material import Entrant, Material
+from photofinish.runs import EpochRecord
+
+History = Sequence[EpochRecord]
+
+
+def accuracy_by_epoch(material: Material, *, wide: bool) -> Markup | None:
+    """Draw validation accuracy after every epoch, or nothing when no cell has a history."""
+    series = _series(material, lambda epoch: float(epoch.epoch))
+    if not series:
+        return None
+    epochs = int(max(across for one in series for across, _ in one.mean))
+    return comparison(series, epoch_axis(epochs), _accuracy_axis(series), wide=wide)
+
+
+def accuracy_by_time(material: Material, *, wide: bool) -> Markup | None:
+    """Draw validation accuracy against training seconds, or nothing when no cell has a history."""
+    longest = max((epoch.elapsed_seconds for epoch in _all_epochs(material)), default=0.0)
+    axis, unit = time_axis(max(longest, 1e-3))
+    series = _series(material, lambda epoch: epoch.elapsed_seconds / unit)
+    return comparison(series, axis, _accuracy_axis(series), wide=wide) if series else None
+
+
+def cell_panels(material: Material) -> list[tuple[str, str, Markup]]:
+    """Draw training and validation curves of every finished cell.
+
+    Returns:
+        Name of the cell, address of its metrics relative to the report, and drawing.
+    """
+    everything = list(_all_epochs(material))
+    if not everything:
+        return []
+    losses = [value for epoch in everything for value in (epoch.train_loss, epoch.validation_loss)]
+    accuracies = [100 * value for epoch in everything for value in (epoch.train_accuracy, epoch.validation_accuracy)]
+    axes = (
+        epoch_axis(max(epoch.epoch for epoch in everything)),
+        number_axis("loss", [0.0, min(max(losses), _usual(losses))], 4),
+        number_axis("accuracy, %", [min(accuracies), max(accuracies)], 4, 100),
+    )
+    return [
+        (
+            one.cell.name,
+            material.link(one.cell.folder, "metrics.jsonl"),
+            _panel(entrant, one.cell.name, history, axes),
+        )
+        for entrant in material.entrants
+        for one, history in zip(entrant.cells, entrant.epochs, strict=True)
+        if history
+    ]
+
+
+def _usual(losses: Sequence[float]) -> float:
+    """Return an upper end that a single diverging epoch cannot move far."""
+    return 2 * float(np.percentile(losses, 90))
+
+
+def _panel(entrant: Entrant, name: str, history: History, axes: tuple[Axis, Axis, Axis]) -> Markup:
+    def curve(value_of: Callable[[EpochRecord], float]) -> Points:
+        return [(float(epoch.epoch), value_of(epoch)) for epoch in history]
+
+    loss = curve(lambda epoch: epoch.train_loss), curve(lambda epoch: epoch.validation_loss)
+    accuracy = (
+        curve(lambda epoch: 100 * epoch.train_accuracy),
+        curve(lambda epoch: 100 * epoch.validation_accuracy),
+    )
+    return training_panels(entrant.index, name, loss, accuracy, axes)
+
+
+def _series(material: Material, across: Callable[[EpochRecord], float]) -> list[Series]:
+    """Return each model's validation accuracy in per cent; the mean ends with the shortest seed."""
+    series = []
+    for entrant in material.entrants:
+        histories = [history for history in entrant.epochs if history]
+        if not histories:
+            continue
+        seeds = tuple([(across(epoch), 100 * epoch.validation_accuracy) for epoch in history] for history in histories)
+        mean = [(fmean(x for x, _ in points), fmean(y for _, y in points)) for points in zip(*seeds, strict=False)]
+        series.append(Series(entrant.index, entrant.name, mean, seeds if len(seeds) > 1 else ()))
+    return series
+
+
+def _accuracy_axis(series: Sequence[Series]) -> Axis:
+    values = [up for one in series for _, up in chain(one.mean, *one.seeds)]
+    axis = number_axis("validation accuracy, %", values, 6, 100)
+    return Axis(axis.title, axis.ticks, lambda value: f"{value:.1f}%")
+
+
+def _all_epochs(material: Material) -> list[EpochRecord]:
+    return [epoch for entrant in material.entrants for history in entrant.epochs for epoch in history]

@@ -1,0 +1,64 @@
+"""`report.md`: verdict, tables and recipe as GitHub Markdown, for pull requests and READMEs."""
+
+from __future__ import annotations
+
+import re
+
+from photofinish.report import recipe, tables
+from photofinish.report.material import Material
+from photofinish.report.names import printable
+from photofinish.report.verdict import cost_sentence, verdict_sentence
+
+
+def render_markdown(material: Material) -> str:
+    """Return the text; every name is escaped, so that it can neither break a table nor become markup."""
+    results = material.results
+    blocks = [
+        f"# photofinish: {escaped(results.data.name)}",
+        f"**{escaped(verdict_sentence(results))}**",
+        escaped(cost_sentence(results)),
+        _bullets("Warnings", list(results.warnings)),
+        _titled("Models", tables.models_table(material)),
+        _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
+        _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
+        _titled("Recipe", recipe.recipe_table(material)),
+        _titled("Data", recipe.data_table(material)),
+        _titled("Machine and software", recipe.environment_table(material)),
+        _bullets("Failed cells", [f"{cell.name}: {cell.failure}" for cell in material.failed]),
+        f"Made by {escaped(material.plan.command)}" if material.plan.command else "",
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def escaped(text: str) -> str:
+    r"""Return a text that GitHub shows as it is.
+
+    Examples:
+        >>> escaped("a|b <script>*_")
+        'a\\|b &lt;script&gt;\\*\\_'
+    """
+    visible = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A mention or a bare address would notify somebody or become a link.
+    visible = re.sub(r"@(?=\w)", "@\u200b", visible).replace("://", ":\u200b//")
+    return re.sub(r"([\\`*_{}\[\]#|~$!])", r"\\\1", visible)
+
+
+def _titled(title: str, table: tables.Table) -> str:
+    return f"## {title}\n\n{_table(table)}\n\n{escaped(table.caption)} Source: `{table.source}`."
+
+
+def _table(table: tables.Table) -> str:
+    header = " | ".join(_joined(column.title, column.note) for column in table.columns)
+    rule = " | ".join("---:" if column.number else "---" for column in table.columns)
+    rows = [" | ".join(_joined(field.text, field.detail) for field in row) for row in table.rows]
+    return "\n".join(f"| {row} |" for row in (header, rule, *rows))
+
+
+def _joined(text: str, detail: str) -> str:
+    return f"{escaped(text)} ({escaped(detail)})" if detail else escaped(text)
+
+
+def _bullets(title: str, sentences: list[str]) -> str:
+    if not sentences:
+        return ""
+    return "\n".join([f"## {title}", "", *(f"- {escaped(sentence)}" for sentence in sentences)])

@@ -1,0 +1,91 @@
+"""Everything a report is made of, read from the study's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
+from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
+from photofinish.study.collect import collect
+from photofinish.study.plan import Plan
+from photofinish.study.results import ModelResult, Results
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model of the comparison with all that its finished seeds left behind.
+
+    Attributes:
+        index: Its place in the plan's order among the compared models; decides its colour, dash and marker.
+        result: Its figures.
+        cells: Its finished cells.
+        epochs: The training history of each of these cells.
+    """
+
+    index: int
+    result: ModelResult
+    cells: tuple[FinishedCell, ...]
+    epochs: tuple[tuple[EpochRecord, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """The model as it was asked for."""
+        return self.result.name
+
+
+@dataclass(frozen=True)
+class Material:
+    """A study as read from its folder.
+
+    Attributes:
+        folder: The study's folder.
+        plan: What was planned.
+        results: The figures.
+        cells: Every planned cell.
+        entrants: The compared models, in the order of the plan.
+    """
+
+    folder: StudyFolder
+    plan: Plan
+    results: Results
+    cells: tuple[Cell, ...]
+    entrants: tuple[Entrant, ...]
+
+    @classmethod
+    def read(cls, folder: StudyFolder) -> Material:
+        """Read a study; where `results.json` is missing, compute and write it first.
+
+        Raises:
+            StudyError: The folder is not a study, is damaged, or its cells do not belong together.
+        """
+        plan = read_plan(folder)
+        if not folder.results.exists():
+            collect(folder).write(folder.results)
+        results = Results.read(folder.results)
+        cells, finished = read_cells(folder, plan)
+        entrants = []
+        for index, result in enumerate(results.models):
+            own = tuple(one for one in finished if one.cell.model == result.name and one.cell.seed in result.seeds)
+            histories = tuple(tuple(read_epochs(one.cell.folder.metrics)) for one in own)
+            entrants.append(Entrant(index, result, own, histories))
+        return cls(folder, plan, results, tuple(cells), tuple(entrants))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.results.data.classes
+
+    @property
+    def failed(self) -> list[Cell]:
+        """Cells that did not finish."""
+        return [cell for cell in self.cells if cell.failure is not None]
+
+    @property
+    def differences(self) -> list[str]:
+        """What was not equal between the models, as sentences."""
+        return not_equal([one.record for entrant in self.entrants for one in entrant.cells])
+
+    def link(self, run: RunFolder, file: str) -> str:
+        """Return the address of a cell's file relative to the report."""
+        return quote(f"{run.path.relative_to(self.folder.path).as_posix()}/{file}")

@@ -1,0 +1,171 @@
+"""`report.html`: one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from photofinish.evaluation.metrics import confusion_matrix
+from photofinish.report import charts, recipe, tables, wording
+from photofinish.report.figures.confusion import heat_map, most_confused
+from photofinish.report.figures.intervals import (
+    accuracy_strip,
+    accuracy_ticks,
+    difference_strip,
+    difference_ticks,
+    strip_axis,
+)
+from photofinish.report.figures.svg import swatch
+from photofinish.report.markdown import render_markdown
+from photofinish.report.material import Entrant, Material
+from photofinish.report.names import printable, shortened
+from photofinish.report.verdict import cost_sentence, verdict_sentence
+from photofinish.runs import StudyFolder
+from photofinish.storage import write_text
+from photofinish.study.cells import Cell
+
+MOST_NAMED_IN_TITLE = 4
+MOST_OPEN_CLASSES = 20
+"""Class tables longer than this are folded up."""
+
+
+def write_report(folder: StudyFolder) -> None:
+    """Write `report.html` and `report.md` from what lies in a study's folder.
+
+    Everything is read from `study.json`, `results.json` and the cells; a missing `results.json` is computed
+    and written first.
+
+    Args:
+        folder: The study's folder.
+
+    Raises:
+        StudyError: The folder is not a study, is damaged, or its cells do not belong together.
+        PhotofinishError: A file cannot be written.
+    """
+    material = Material.read(folder)
+    write_text(folder.report_html, render_page(material))
+    write_text(folder.report_markdown, render_markdown(material))
+
+
+def render_page(material: Material) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=PackageLoader("photofinish.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    static = files("photofinish.report") / "static"
+    return environment.get_template("report.html.j2").render(
+        # Our own files, the only markup that does not come from a function that escapes.
+        style=Markup((static / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        script=Markup((static / "report.js").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        **_summary(material),
+        **_comparison(material),
+        **_details(material),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Write out what is invisible in every text of the page; markup passes as it is."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _summary(material: Material) -> dict[str, Any]:
+    results = material.results
+    names = [model.name for model in results.models]
+    entrants = f"{len(names)} models"
+    if len(names) <= MOST_NAMED_IN_TITLE:
+        entrants = " against ".join(names) if len(names) < 3 else wording.listing(names)
+    return {
+        "title": f"{results.data.name}: {entrants or 'no model finished'}",
+        "verdict": verdict_sentence(results),
+        "cost": cost_sentence(results),
+        "warnings": results.warnings,
+        "data": results.data,
+        "seeds": len(material.plan.seeds),
+        "planned": len(material.plan.models),
+    }
+
+
+def _comparison(material: Material) -> dict[str, Any]:
+    """Return the tables with their strips and the charts that set the models side by side."""
+    results = material.results
+    place = {entrant.name: entrant.index for entrant in material.entrants}
+    accuracies = accuracy_ticks(results.models) if results.models else []
+    differences = difference_ticks(results.pairs) if results.pairs else []
+    winners = [{"a": place[pair.a], "b": place[pair.b]}.get(pair.verdict) for pair in results.pairs]
+    return {
+        "models": tables.models_table(material),
+        "swatches": [swatch(entrant.index) for entrant in material.entrants],
+        "model_strips": [
+            accuracy_strip(place[model.name], model.name, model.test_accuracy, accuracies) for model in results.models
+        ],
+        "model_axis": strip_axis(accuracies, "%") if accuracies else "",
+        "pairs": tables.pairs_table(material),
+        "pair_strips": [
+            difference_strip(pair, winner, differences) for pair, winner in zip(results.pairs, winners, strict=True)
+        ],
+        "pair_axis": strip_axis(differences, "") if differences else "",
+        "by_epoch": [charts.accuracy_by_epoch(material, wide=wide) for wide in (True, False)],
+        "by_time": [charts.accuracy_by_time(material, wide=wide) for wide in (True, False)],
+        "sources": [
+            (_short_name(one.cell), material.link(one.cell.folder, "metrics.jsonl"))
+            for entrant in material.entrants
+            for one in entrant.cells
+        ],
+    }
+
+
+def _details(material: Material) -> dict[str, Any]:
+    """Return what is known of every model, of every cell, and of how the study was run."""
+    return {
+        "panels": charts.cell_panels(material),
+        "confusions": [_confusions(material, entrant) for entrant in material.entrants],
+        "fold_classes": len(material.classes) > MOST_OPEN_CLASSES,
+        "recipe": recipe.recipe_table(material),
+        "data_table_facts": recipe.data_table(material),
+        "environment": recipe.environment_table(material),
+        "times": recipe.times_table(material),
+        "not_equal": material.differences,
+        "command": material.plan.command,
+        "skipped": material.plan.data.skipped,
+        "failed": [
+            {
+                "name": cell.name,
+                "reason": cell.failure,
+                "error": (cell.record.error if cell.record and cell.record.error else "").splitlines(),
+                "log": material.link(cell.folder, "log.txt"),
+            }
+            for cell in material.failed
+        ],
+    }
+
+
+def _short_name(cell: Cell) -> str:
+    return f"{shortened(cell.model, 24)}, seed {cell.seed}"
+
+
+def _confusions(material: Material, entrant: Entrant) -> dict[str, Any]:
+    counts = np.sum([confusion_matrix(one.test) for one in entrant.cells], axis=0)
+    return {
+        "name": entrant.name,
+        "swatch": swatch(entrant.index),
+        "matrix": heat_map(entrant.name, counts, material.classes),
+        "numbered": len(material.classes) <= MOST_OPEN_CLASSES,
+        "seeds": len(entrant.cells),
+        "pairs": [
+            (true, predicted, f"{count:,}", wording.percent(share))
+            for true, predicted, count, share in most_confused(counts, material.classes)
+        ],
+        "classes": tables.classes_table(entrant, material.classes),
+        "sources": [
+            (_short_name(one.cell), material.link(one.cell.folder, "predictions/test.npz")) for one in entrant.cells
+        ],
+    }

@@ -1,0 +1,144 @@
+"""How a study was run, as tables of names and values: recipe, data, software and machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from photofinish.config import DataSettings, TrainingSettings
+from photofinish.report import wording
+from photofinish.report.material import Material
+from photofinish.report.tables import Column, Field, Table
+
+_YES_NO = {True: "yes", False: "no"}
+
+TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
+    "epochs": ("Epochs", lambda training: str(training.epochs)),
+    "batch_size": ("Batch size", lambda training: f"{training.batch_size} pictures"),
+    "optimizer": ("Optimiser", lambda training: training.optimizer),
+    "learning_rate": ("Peak learning rate", lambda training: f"{training.learning_rate:g}"),
+    "schedule": ("Schedule", lambda training: training.schedule),
+    "warmup_epochs": ("Warm-up", lambda training: _epochs(training.warmup_epochs)),
+    "weight_decay": ("Weight decay", lambda training: f"{training.weight_decay:g}"),
+    "label_smoothing": ("Label smoothing", lambda training: f"{training.label_smoothing:g}"),
+    "ema_decay": ("Moving average of the weights", lambda training: _or_none(training.ema_decay)),
+    "precision": ("Precision", lambda training: training.precision),
+    "flip": ("Mirrored left to right", lambda training: "half of the pictures" if training.flip else "no"),
+    "shift": ("Shifted", lambda training: f"by up to {training.shift:.0%}" if training.shift else "no"),
+    "batch_normalization_momentum": (
+        "BatchNormalization momentum",
+        lambda training: f"{training.batch_normalization_momentum:g}, in every model",
+    ),
+    "reestimate_statistics": (
+        "BatchNormalization averages estimated anew",
+        lambda training: training.reestimate_statistics,
+    ),
+    "weights": ("Weights before training", lambda training: training.weights or "random"),
+    "head_units": ("Hidden layer before the classifier", lambda training: _or_none(training.head_units)),
+    "dropout": (
+        "Dropout before the classifier",
+        lambda training: _or_none(training.dropout, "the model's own"),
+    ),
+}
+"""Every training setting with its label and its value in words; a test holds this against the settings."""
+
+DATA_WORDS: dict[str, tuple[str, Callable[[DataSettings], str]]] = {
+    "source": ("Source", lambda data: data.source),
+    "image_size": (
+        "Image size seen by the models",
+        lambda data: f"{data.image_size} x {data.image_size} pixels",
+    ),
+    "validation_fraction": (
+        "Set aside for validation",
+        lambda data: f"{data.validation_fraction:.0%}, unless given",
+    ),
+    "test_fraction": ("Set aside for testing", lambda data: f"{data.test_fraction:.0%}, unless given"),
+    "limit_train": ("Limit on training pictures", lambda data: _or_none(data.limit_train)),
+    "limit_test": ("Limit on test pictures", lambda data: _or_none(data.limit_test)),
+    "limit_mode": ("Limited by", lambda data: data.limit_mode),
+    "split_seed": ("Seed of the split", lambda data: str(data.split_seed)),
+    "skip_unreadable": ("Leave out unreadable pictures", lambda data: _YES_NO[data.skip_unreadable]),
+}
+"""Every data setting likewise."""
+
+
+def recipe_table(material: Material) -> Table:
+    """Return every setting of the training."""
+    plan = material.plan
+    rows = [
+        ("Recipe", plan.recipe),
+        ("Seeds", ", ".join(map(str, plan.seeds))),
+        ("Backend", plan.backend),
+        *((label, value(plan.training)) for label, value in TRAINING_WORDS.values()),
+    ]
+    return _of_pairs("Recipe: the same for every model, unless listed as not equal.", rows)
+
+
+def data_table(material: Material) -> Table:
+    """Return what the pictures were and how they were divided."""
+    data = material.plan.data
+    height, width = data.stored_size
+    rows = [
+        ("Name", data.name),
+        ("Fingerprint", data.fingerprint),
+        ("Classes", str(len(data.classes))),
+        ("Training pictures", f"{data.train:,}"),
+        ("Validation pictures", f"{data.validation:,}"),
+        ("Test pictures", f"{data.test:,}"),
+        ("Stored size", f"{height} x {width} pixels"),
+        ("Left out", f"{len(data.skipped):,}" if data.skipped else "none"),
+        *((label, value(material.plan.data_settings)) for label, value in DATA_WORDS.values()),
+    ]
+    return _of_pairs("Data: every model saw the same split.", rows)
+
+
+def environment_table(material: Material) -> Table:
+    """Return the software and the machine."""
+    plan = material.plan
+    rows = [*plan.hardware.items(), *plan.versions.items()]
+    return _of_pairs("Machine and software when the study was planned.", rows)
+
+
+def times_table(material: Material) -> Table:
+    """Return where the time of every cell went."""
+    titles = ("Build", "Compile", "Train", "of it waiting", "Validate", "Re-estimate", "Evaluate", "Total")
+    columns = (
+        Column("Cell", number=False),
+        *(Column(title) for title in titles),
+        Column("Training step", "median, quartiles"),
+    )
+    rows = []
+    for entrant in material.entrants:
+        for one in entrant.cells:
+            spent = one.seconds
+            parts = (
+                spent.build,
+                spent.compile,
+                spent.train,
+                spent.data,
+                spent.validation,
+                spent.reestimate,
+                spent.evaluate,
+                spent.total,
+            )
+            quartiles = f"{wording.seconds(spent.step.low)} to {wording.seconds(spent.step.high)}"
+            rows.append(
+                (
+                    Field(one.cell.name),
+                    *(Field(wording.seconds(part), "", part) for part in parts),
+                    Field(wording.seconds(spent.step.median), quartiles, spent.step.median),
+                )
+            )
+    return Table("Where the time of every cell went, in wall time.", columns, tuple(rows), "cells/")
+
+
+def _of_pairs(caption: str, rows: Iterable[tuple[str, str]]) -> Table:
+    columns = (Column("Name", number=False), Column("Value", number=False))
+    return Table(caption, columns, tuple((Field(name), Field(value)) for name, value in rows), "study.json")
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epochs" if count else "none"
+
+
+def _or_none(value: float | None, absent: str = "none") -> str:
+    return absent if value is None else f"{value:g}"

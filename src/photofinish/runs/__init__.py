@@ -1,0 +1,37 @@
+"""The run folder: every path in it and the records it holds. Training and evaluation meet only here."""
+
+from photofinish.runs.environment import hardware, peak_resident_bytes, versions
+from photofinish.runs.events import Notify, StageEvent, unheard
+from photofinish.runs.layout import RunFolder, StudyFolder, cell_name
+from photofinish.runs.predictions import Predictions
+from photofinish.runs.records import (
+    DataRecord,
+    EpochRecord,
+    ModelRecord,
+    RunRecord,
+    StepSeconds,
+    TimeRecord,
+    append_epoch,
+    read_epochs,
+)
+
+__all__ = [
+    "DataRecord",
+    "EpochRecord",
+    "ModelRecord",
+    "Notify",
+    "Predictions",
+    "RunFolder",
+    "RunRecord",
+    "StageEvent",
+    "StepSeconds",
+    "StudyFolder",
+    "TimeRecord",
+    "append_epoch",
+    "cell_name",
+    "hardware",
+    "peak_resident_bytes",
+    "read_epochs",
+    "unheard",
+    "versions",
+]

@@ -1,0 +1,92 @@
+"""Every path in a study folder and in a run folder, named once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def cell_name(model: str) -> str:
+    """Return the folder name of a model: its own name, or a path made harmless.
+
+    Args:
+        model: A catalog name, or `path/to/model.py:function`.
+
+    Examples:
+        >>> cell_name("efficientnetv2-b0")
+        'efficientnetv2-b0'
+        >>> cell_name("../nets/tiny.py:build")
+        'tiny.py-build'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", model.rsplit("/", 1)[-1]).strip("-.") or "model"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one trained model.
+
+    Attributes:
+        path: The folder; it need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """`run.json`: what was run, on what, and how long it took."""
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        """`metrics.jsonl`: one line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """`log.txt`: what the process printed."""
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of saved weights."""
+        return self.path / "checkpoints"
+
+    def predictions(self, split: str) -> Path:
+        """Return the file of predictions for `train`, `validation` or `test`."""
+        return self.path / "predictions" / f"{split}.npz"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of a comparison.
+
+    Attributes:
+        path: The folder; it need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """`study.json`: what was planned."""
+        return self.path / "study.json"
+
+    @property
+    def results(self) -> Path:
+        """`results.json`: figures only."""
+        return self.path / "results.json"
+
+    @property
+    def report_html(self) -> Path:
+        """The report as a page."""
+        return self.path / "report.html"
+
+    @property
+    def report_markdown(self) -> Path:
+        """The report as text."""
+        return self.path / "report.md"
+
+    def cell(self, model: str, seed: int) -> RunFolder:
+        """Return the run folder of one model and seed."""
+        return RunFolder(self.path / "cells" / cell_name(model) / f"seed-{seed}")

@@ -1,0 +1,183 @@
+"""What a run writes down: `run.json` and the lines of `metrics.jsonl`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from photofinish.config.base import Settings
+from photofinish.config.settings import CellSettings
+from photofinish.errors import StudyError
+from photofinish.storage import read_json, write_json
+
+
+class DataRecord(Settings):
+    """The pictures a run saw.
+
+    Attributes:
+        name: Name of the data set, as it should be printed.
+        fingerprint: SHA-256 over every picture, label and split assignment.
+        classes: Class names in label order.
+        train: Number of training pictures.
+        validation: Number of validation pictures.
+        test: Number of test pictures.
+        stored_size: Height and width in pixels at which the pictures are kept; models see them resized to image_size.
+        skipped: Pictures left out because they do not decode, as `name: reason`.
+    """
+
+    name: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    train: int
+    validation: int
+    test: int
+    stored_size: tuple[int, int]
+    skipped: tuple[str, ...] = ()
+
+
+class ModelRecord(Settings):
+    """The network as it was trained.
+
+    Attributes:
+        parameters: All parameters, BatchNormalization's averages included.
+        trainable_parameters: Those the optimiser changes.
+        macs: Multiply-accumulates of one picture at the run's image size, or None where they cannot be counted.
+        input_scaling: How the model scales pictures of 0-255, in words.
+        weights: What the weights were before training: `random`, or the name of a weight set.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    macs: int | None
+    input_scaling: str
+    weights: str
+
+
+class StepSeconds(Settings):
+    """Seconds of one training step after warm-up: median and quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+class TimeRecord(Settings):
+    """Where the time of a run went, in seconds of wall time.
+
+    Attributes:
+        build: Building the network and its initial values.
+        compile: Tracing, compiling and first execution of the training step, beyond one step's ordinary time.
+        train: All training steps, without compilation and validation.
+        data: Part of `train` spent waiting for pictures.
+        validation: Validation after each epoch.
+        reestimate: Estimating BatchNormalization's averages anew.
+        evaluate: Predicting the validation and test pictures at the end.
+        total: The whole run from the start of its process.
+        step: One training step.
+    """
+
+    build: float
+    compile: float
+    train: float
+    data: float
+    validation: float
+    reestimate: float
+    evaluate: float
+    total: float
+    step: StepSeconds
+
+
+class RunRecord(Settings):
+    """`run.json`: a run from its settings to its speed.
+
+    Attributes:
+        schema_version: Version of this layout.
+        status: `finished`, or `failed` with `error` saying why.
+        settings: What was asked for.
+        data: The pictures.
+        model: The network.
+        seconds: Where the time went.
+        steps: Training steps taken.
+        statistics_reestimated: Whether BatchNormalization's averages were estimated anew before evaluation.
+        train_images_per_second: Pictures in a batch over the median step time.
+        inference_images_per_second: Pictures in a batch over the median time to predict one.
+        peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
+        versions: Versions of Python and the libraries that computed.
+        hardware: Processor, cores, memory, accelerator.
+        error: Why it failed.
+    """
+
+    schema_version: Literal[1] = 1
+    status: Literal["finished", "failed"]
+    settings: CellSettings
+    data: DataRecord | None = None
+    model: ModelRecord | None = None
+    seconds: TimeRecord | None = None
+    steps: int | None = None
+    statistics_reestimated: bool | None = None
+    train_images_per_second: float | None = None
+    inference_images_per_second: float | None = None
+    peak_memory_bytes: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, str] = Field(default_factory=dict)
+    error: str | None = None
+
+    def write(self, path: Path) -> None:
+        """Write the record to `path`, wholly or not at all."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read a record.
+
+        Raises:
+            StudyError: The file is not a record of this version.
+        """
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            raise StudyError(
+                f"{path} is not a run record of this version of photofinish: {error.errors()[0]['msg']}; "
+                "delete the folder to run it again"
+            ) from error
+
+
+class EpochRecord(Settings):
+    """One line of `metrics.jsonl`.
+
+    Attributes:
+        epoch: 1 for the first.
+        train_loss: Mean loss over the epoch's training pictures, as they were seen (augmented, network changing).
+        train_accuracy: Likewise, between 0 and 1.
+        validation_loss: Mean cross-entropy over the validation pictures after the epoch.
+        validation_accuracy: Likewise, between 0 and 1.
+        learning_rate: At the epoch's last step.
+        train_seconds: Seconds of this epoch's training steps, without compilation.
+        elapsed_seconds: Training seconds up to the end of this epoch.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    train_seconds: float
+    elapsed_seconds: float
+
+
+def append_epoch(path: Path, record: EpochRecord) -> None:
+    """Add a line to `metrics.jsonl`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(record.model_dump_json() + "\n")
+
+
+def read_epochs(path: Path) -> list[EpochRecord]:
+    """Read `metrics.jsonl`; an absent file has no lines."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [EpochRecord.model_validate_json(line) for line in lines if line]

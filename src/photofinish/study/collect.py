@@ -1,0 +1,103 @@
+"""From the cells of a study to its `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import fmean, median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photofinish.evaluation.metrics import expected_calibration_error, negative_log_likelihood
+from photofinish.runs import StudyFolder
+from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
+from photofinish.study.power import seeds_to_decide
+from photofinish.study.results import ModelResult, PairResult, Results
+from photofinish.study.statistics import LEVEL, compare_pair, holm, mean_accuracy, seconds_estimate, verdict
+from photofinish.study.warn import warnings_of
+
+
+def collect(folder: StudyFolder) -> Results:
+    """Read every cell of a study and compute its figures.
+
+    Models come in the order of the plan. A model none of whose seeds finished is left out and named in the
+    warnings.
+
+    Args:
+        folder: A study folder with a plan; cells may be missing or failed.
+
+    Raises:
+        StudyError: The plan or a finished cell is damaged, or the cells do not belong together.
+    """
+    plan = read_plan(folder)
+    cells, finished = read_cells(folder, plan)
+    groups: dict[str, list[FinishedCell]] = {}
+    for one in finished:
+        groups.setdefault(one.cell.model, []).append(one)
+    models = tuple(_model_result(cells, group) for group in groups.values())
+    return Results(
+        schema=1,
+        data=plan.data,
+        models=models,
+        pairs=tuple(_pair_results(groups)),
+        warnings=tuple(warnings_of(plan, cells, finished, models)),
+    )
+
+
+def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> ModelResult:
+    """Put the finished seeds of one model together."""
+    name, records = group[0].cell.model, [one.record for one in group]
+    seconds = [one.seconds for one in group]
+    network = group[0].network
+    return ModelResult(
+        name=name,
+        parameters=network.parameters,
+        trainable_parameters=network.trainable_parameters,
+        macs=network.macs,
+        image_size=records[0].settings.data.image_size,
+        seeds=tuple(one.cell.seed for one in group),
+        test_accuracy=mean_accuracy(_correct(group)),
+        validation_accuracy=mean_accuracy(np.stack([one.validation.correct for one in group])),
+        train_seconds=seconds_estimate([times.train for times in seconds]),
+        compile_seconds=median(times.compile for times in seconds),
+        total_seconds=median(times.total for times in seconds),
+        train_images_per_second=median(record.train_images_per_second or 0.0 for record in records),
+        inference_images_per_second=median(record.inference_images_per_second or 0.0 for record in records),
+        peak_memory_bytes=max(record.peak_memory_bytes or 0 for record in records),
+        ece=fmean(expected_calibration_error(one.test) for one in group),
+        nll=fmean(negative_log_likelihood(one.test) for one in group),
+        failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
+    )
+
+
+def _correct(group: Sequence[FinishedCell]) -> NDArray[np.bool_]:
+    """Return whether each seed was right on each test picture, shape (seeds, pictures)."""
+    return np.stack([one.test.correct for one in group])
+
+
+def _pair_results(groups: dict[str, list[FinishedCell]]) -> list[PairResult]:
+    """Compare every two models."""
+    answers = {model: _correct(group) for model, group in groups.items()}
+    names = list(combinations(answers, 2))
+    tests = [compare_pair(answers[a], answers[b]) for a, b in names]
+    pairs = []
+    for (a, b), test, p_adjusted in zip(names, tests, holm([test.p_value for test in tests]), strict=True):
+        winner = verdict(test.difference, p_adjusted)
+        work = seeds_to_decide(answers[a], answers[b], LEVEL / len(names)) if winner == "undecided" else None
+        pairs.append(
+            PairResult(
+                a=a,
+                b=b,
+                difference=test.difference,
+                low=test.low,
+                high=test.high,
+                p_value=test.p_value,
+                p_adjusted=p_adjusted,
+                test=test.test,
+                verdict=winner,
+                seeds_to_decide=work.seeds if work else None,
+                pictures_to_decide=work.pictures if work else None,
+            )
+        )
+    return pairs

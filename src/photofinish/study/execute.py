@@ -1,0 +1,167 @@
+"""Running cells one after the other, each in its own process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import filelock
+
+from photofinish.config import CellSettings
+from photofinish.errors import PhotofinishError, StudyError
+from photofinish.runs import EpochRecord, Predictions, RunFolder, RunRecord, StageEvent
+from photofinish.study.worker import Message, Task
+
+SECONDS_TO_STOP = 10.0
+LOCK = ".lock"
+
+
+class Observer(Protocol):
+    """Is told how the cells fare."""
+
+    def started(self, cell: CellSettings) -> None:
+        """Say that a cell's process starts."""
+
+    def skipped(self, cell: CellSettings, record: RunRecord) -> None:
+        """Say that a cell was finished before."""
+
+    def event(self, cell: CellSettings, event: StageEvent) -> None:
+        """Say where a cell is."""
+
+    def epoch(self, cell: CellSettings, record: EpochRecord) -> None:
+        """Say how an epoch ended."""
+
+    def finished(self, cell: CellSettings, record: RunRecord) -> None:
+        """Say that a cell is finished."""
+
+    def failed(self, cell: CellSettings, error: str) -> None:
+        """Say that a cell failed."""
+
+
+def execute(cell: CellSettings, prepared: Path, folder: RunFolder, observer: Observer) -> RunRecord:
+    """Run a cell in its own process, unless it was finished before.
+
+    Args:
+        cell: What to run.
+        prepared: The prepared folder of the data.
+        folder: The run folder.
+        observer: Is told how it goes.
+
+    Returns:
+        The record in the run folder, finished or failed.
+    """
+    before = finished_before(cell, folder)
+    if before is not None:
+        observer.skipped(cell, before)
+        return before
+    observer.started(cell)
+    error = _run_process(Task(settings=cell, prepared=prepared, folder=folder.path), cell, observer)
+    record = finished_before(cell, folder)
+    if error is None and record is not None:
+        observer.finished(cell, record)
+        return record
+    failure = RunRecord(status="failed", settings=cell, error=error or "the process left no result")
+    failure.write(folder.record)
+    observer.failed(cell, failure.error or "")
+    return failure
+
+
+def finished_before(cell: CellSettings, folder: RunFolder) -> RunRecord | None:
+    """Return the record of a cell that is complete and was run with these settings, or None."""
+    if not folder.record.exists():
+        return None
+    try:
+        record = RunRecord.read(folder.record)
+        for split in ("validation", "test"):
+            Predictions.read(folder.predictions(split))
+    except PhotofinishError:
+        return None
+    return record if record.status == "finished" and record.settings == cell else None
+
+
+def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | None:
+    """Run the worker and pass on what it says; return why it failed, or None."""
+    log = RunFolder(task.folder).log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    error: str | None = None
+    with log.open("wb") as errors, _process(errors.fileno()) as process:
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(task.model_dump_json().encode())
+                process.stdin.close()
+        for line in process.stdout or ():
+            message = Message.model_validate_json(line)
+            if message.event:
+                observer.event(cell, StageEvent.model_validate(message.event))
+            elif message.epoch:
+                observer.epoch(cell, EpochRecord.model_validate(message.epoch))
+            elif message.error:
+                error = message.error
+        code = process.wait()
+    if error is None and code != 0:
+        return f"its process ended with {_exit_in_words(code)} (details in {log})"
+    return error
+
+
+@contextlib.contextmanager
+def _process(errors: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker in its own session, and leave none behind.
+
+    The terminal sends Ctrl-C to every process of its session; the worker is to be stopped by us, once.
+    """
+    process = subprocess.Popen(  # our own module, by the interpreter we run in
+        [sys.executable, "-m", "photofinish.study.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+
+def _exit_in_words(code: int) -> str:
+    """Name the signal behind a negative exit code; the system kills what outgrows its memory with SIGKILL."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name} (often a sign of too little memory)" if name == "SIGKILL" else name
+
+
+def only_one(folder: Path) -> filelock.BaseFileLock:
+    """Return a held lock on a folder; use it as a context.
+
+    Raises:
+        StudyError: Another process is writing to the folder.
+        PhotofinishError: The folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise StudyError(
+            f"{folder} is in use by another photofinish process; wait for it or choose another --output"
+        ) from error
+    except OSError as error:
+        raise PhotofinishError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
+    return lock

@@ -1,0 +1,182 @@
+"""`compare`: plan the cells, run those that are missing, collect the figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from photofinish import backend
+from photofinish.config import DataSettings, TrainingSettings
+from photofinish.config.settings import BackendName
+from photofinish.data import PreparedData, Progress, prepare
+from photofinish.errors import SettingsError, StudyError
+from photofinish.runs import StudyFolder, cell_name, hardware, versions
+from photofinish.storage import write_json
+from photofinish.study.cells import read_plan
+from photofinish.study.collect import collect
+from photofinish.study.execute import LOCK, Observer, execute, only_one
+from photofinish.study.plan import Plan
+from photofinish.study.results import Results
+
+
+@dataclass(frozen=True)
+class Race:
+    """What is to be compared.
+
+    Attributes:
+        models: Names from the catalog, or `path/to/model.py:function`.
+        seeds: Seeds of every model.
+        data: Which pictures.
+        training: How every model is trained.
+        recipe: Where the settings came from, or `custom`.
+        backend: The library that Keras computes with.
+        command: The command line, for whoever wants to repeat it.
+    """
+
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    data: DataSettings
+    training: TrainingSettings
+    recipe: str = "custom"
+    backend: BackendName = "jax"
+    command: str = ""
+
+
+def run_race(
+    race: Race,
+    output: Path | None,
+    observer_for: Callable[[Plan, StudyFolder], Observer],
+    progress: Progress | None = None,
+) -> tuple[StudyFolder, Results]:
+    """Run a comparison, or what is missing of it, and collect its figures.
+
+    Args:
+        race: What is to be compared.
+        output: The study folder; None names one after the data and the plan.
+        observer_for: Makes the observer once the plan is known.
+        progress: Is told of downloads and of the preparation of pictures.
+
+    Raises:
+        SettingsError: A model, a weight set or the backend is unknown.
+        DataError: The pictures cannot be used.
+        StudyError: The folder belongs to another plan, is in use, or every cell failed.
+    """
+    check_models(race, progress)
+    data = prepare(race.data, progress=progress)
+    plan = make_plan(race, data)
+    folder = StudyFolder(output or default_folder(plan))
+    with only_one(folder.path):
+        plan = join_plan(folder, plan)
+        write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
+        observer = observer_for(plan, folder)
+        records = [execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer) for cell in plan.cells()]
+        if all(record.status == "failed" for record in records):
+            raise StudyError(f"every cell failed; the first said: {records[0].error}")
+        results = collect(folder)
+        results.write(folder.results)
+    return folder, results
+
+
+def check_models(race: Race, progress: Progress | None = None) -> None:
+    """Refuse what cannot be built before anything is begun, and fetch weights.
+
+    Raises:
+        SettingsError: A model, a weight set or the backend is unknown, or two models share a name.
+        DownloadError: Weights could not be fetched.
+    """
+    backend.require_installed(race.backend)
+    names = [cell_name(model) for model in race.models]
+    if len(set(names)) != len(names):
+        raise SettingsError(
+            f"two of the models {', '.join(race.models)} would share a folder; "
+            "name each once, from files of different names"
+        )
+    # These import Keras; only names and files are looked at here, whatever the backend of the cells.
+    from photofinish.models import find, is_custom, locate_weights
+
+    for model in race.models:
+        if is_custom(model):
+            if not Path(model.rpartition(":")[0]).is_file():
+                raise SettingsError(
+                    f"{model.rpartition(':')[0]} does not exist; name your own model as path/to/file.py:function"
+                )
+            continue
+        architecture = find(model)
+        if race.training.weights is not None:
+            locate_weights(architecture, race.training.weights, progress)
+
+
+def make_plan(race: Race, data: PreparedData) -> Plan:
+    """Return the plan of a race on the pictures that were found."""
+    return Plan(
+        schema=1,
+        models=race.models,
+        seeds=race.seeds,
+        recipe=race.recipe,
+        backend=race.backend,
+        data_settings=race.data,
+        training=race.training,
+        data=data.record,
+        versions=versions(),
+        hardware=hardware(),
+        command=race.command,
+    )
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return `studies/<data>-<recipe>-<hash>`: the same plan has the same folder, so that it is resumed.
+
+    Models and seeds are not part of it: more of them may join.
+    """
+    content = [
+        plan.backend,
+        plan.data_settings.model_dump(),
+        plan.training.model_dump(),
+        plan.data.fingerprint,
+    ]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("studies") / f"{cell_name(plan.data.name)}-{plan.recipe}-{digest}"
+
+
+def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
+    """Return the plan for a folder that may hold one already: more models and seeds may join, nothing may differ.
+
+    Raises:
+        StudyError: The folder belongs to another plan; the differences are named.
+    """
+    if not folder.plan.exists():
+        if folder.path.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
+            raise StudyError(f"{folder.path} is not empty and not a study; choose another --output")
+        return plan
+    before = read_plan(folder)
+    different = _differences(before, plan)
+    if different:
+        raise StudyError(
+            f"{folder.path} belongs to another plan: {'; '.join(different)}. "
+            "Choose another --output, or the old settings"
+        )
+    return before.but(
+        models=_joined(before.models, plan.models),
+        seeds=_joined(before.seeds, plan.seeds),
+        data=before.data,
+    )
+
+
+def _joined(before: Sequence, now: Sequence) -> tuple:  # type: ignore[type-arg]  # of names or of numbers, kept as they are
+    return (*before, *(item for item in now if item not in before))
+
+
+def _differences(before: Plan, now: Plan) -> list[str]:
+    """Name what two plans disagree on, models and seeds aside."""
+    pairs = [
+        ("backend", before.backend, now.backend),
+        ("data fingerprint", before.data.fingerprint[:12], now.data.fingerprint[:12]),
+    ]
+    for group in ("data_settings", "training"):
+        old, new = getattr(before, group).model_dump(), getattr(now, group).model_dump()
+        # Where the pictures lie does not matter, the fingerprint does.
+        pairs += [(key, old[key], new[key]) for key in new if key != "source"]
+    return [f"{name} was {old} and is now {new}" for name, old, new in pairs if old != new]

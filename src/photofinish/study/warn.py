@@ -1,0 +1,98 @@
+"""What a reader of the figures must know, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from photofinish.study.cells import Cell, FinishedCell
+from photofinish.study.plan import Plan
+from photofinish.study.results import ModelResult
+
+FEW_TEST_PICTURES = 100
+"""With fewer, the 95% interval of one accuracy of 80% is wider than 16 points."""
+
+
+def warnings_of(
+    plan: Plan, cells: Sequence[Cell], finished: Sequence[FinishedCell], models: Sequence[ModelResult]
+) -> list[str]:
+    """Return the warnings of a study, the gravest first.
+
+    Args:
+        plan: What was planned.
+        cells: Every planned cell.
+        finished: The cells with predictions.
+        models: The results of the models with at least one finished seed.
+    """
+    return [
+        *_failures(plan, cells, models),
+        *_chance_level(finished, models),
+        *_seeds(models),
+        *_test_set(plan),
+        *_treatment(plan, finished),
+    ]
+
+
+def _failures(plan: Plan, cells: Sequence[Cell], models: Sequence[ModelResult]) -> Iterator[str]:
+    compared = {model.name for model in models}
+    for name in plan.models:
+        failed = [cell for cell in cells if cell.model == name and cell.failure]
+        if failed and name not in compared:
+            yield f"{name} is not in the comparison: none of its seeds finished."
+        reasons: dict[str, list[str]] = {}
+        for cell in failed:
+            reasons.setdefault((cell.failure or "").rstrip("."), []).append(str(cell.seed))
+        for reason, seeds in reasons.items():
+            yield f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(seeds)} of {name} failed: {reason}."
+
+
+def _chance_level(finished: Sequence[FinishedCell], models: Sequence[ModelResult]) -> Iterator[str]:
+    if not finished:
+        return
+    counts = np.bincount(finished[0].test.labels)
+    largest = float(counts.max() / counts.sum())
+    for model in models:
+        if model.test_accuracy.low <= largest:
+            yield (
+                f"{model.name} is not shown to be better than always answering with the largest class, "
+                f"which is right on {largest:.1%} of the test pictures."
+            )
+
+
+def _seeds(models: Sequence[ModelResult]) -> Iterator[str]:
+    single = [model.name for model in models if len(model.seeds) == 1]
+    if single:
+        yield (
+            f"One finished seed only ({', '.join(single)}): the interval covers the choice of test pictures "
+            "and says nothing about training noise. Run at least three seeds."
+        )
+    double = [model.name for model in models if len(model.seeds) == 2]
+    if double:
+        yield (
+            f"Two finished seeds only ({', '.join(double)}): two values say little about their own spread, "
+            "so the interval is wide. A third seed narrows it the most."
+        )
+
+
+def _test_set(plan: Plan) -> Iterator[str]:
+    if plan.data.test < FEW_TEST_PICTURES:
+        yield f"The test set has {plan.data.test} pictures only, so every interval is wide."
+    if plan.data.skipped:
+        yield (
+            f"Pictures that do not decode were left out: {len(plan.data.skipped):,}. "
+            "They are listed under the conditions."
+        )
+
+
+def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    anew = [name for name in plan.models if any(_reestimated(one, name) for one in finished)]
+    if anew and plan.training.reestimate_statistics == "auto":
+        yield (
+            f"The run was short, so BatchNormalization's averages were estimated anew from training pictures "
+            f"before evaluation ({', '.join(anew)})."
+        )
+
+
+def _reestimated(one: FinishedCell, model: str) -> bool:
+    return one.cell.model == model and bool(one.record.statistics_reestimated)

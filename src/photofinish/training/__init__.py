@@ -1,0 +1,5 @@
+"""Training one network: losses, schedules, optimisers and a loop that one reads from top to bottom."""
+
+from photofinish.training.loop import TrainingOutcome, train
+
+__all__ = ["TrainingOutcome", "train"]

@@ -1,0 +1,61 @@
+"""The page in a real browser, where one is installed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from photofinish.report import write_report
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--v=0", "--virtual-time-budget=2000", "--dump-dom"),
+)
+PROBE = """<script>
+document.querySelector('.sortable thead th:last-child button').click();
+const late = [...document.querySelectorAll('.sortable')][0];
+document.querySelector('svg.strip').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+parent.postMessage(JSON.stringify({
+  window: window.innerWidth,
+  content: document.documentElement.scrollWidth,
+  tip: document.getElementById('tip').textContent,
+  sorted: [...late.tBodies[0].rows].map((row) => Number(row.cells[row.cells.length - 1].dataset.order)),
+}), '*');
+</script>"""
+# A headless window is never narrower than 500 pixels; a frame is.
+FRAME = """<!DOCTYPE html><script>
+addEventListener('message', (event) => { document.documentElement.dataset.probe = event.data; });
+</script><iframe src="probed.html" style="border: 0; width: %dpx; height: 1000px"></iframe>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_its_window_sorts_and_logs_no_error(studies: ModuleType, tmp_path: Path, width: int) -> None:
+    folder = studies.write_study(tmp_path / "study", studies.Design(seeds=(0, 1), test=200, epochs=3))
+    write_report(folder)
+    html = folder.report_html.read_text(encoding="utf-8")
+    probed = tmp_path / "study" / "probed.html"
+    probed.write_text(html.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    frame = probed.with_name("frame.html")
+    frame.write_text(FRAME % width, encoding="utf-8")
+    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1200"]
+    done = subprocess.run([*command, frame.as_uri()], capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r'data-probe="([^"]*)"', done.stdout)
+    assert found, done.stderr[-2000:]
+    probe = json.loads(unescape(found.group(1)))
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    assert probe["window"] == width
+    assert probe["content"] <= probe["window"]
+    assert "95% interval" in probe["tip"]
+    assert probe["sorted"] == sorted(probe["sorted"], reverse=True)
