@@ -43,9 +43,9 @@ $(ENVIRONMENT)/.test: requirements/test.txt $(ENVIRONMENT)/.runtime
 # One file for all supported versions of Python and all platforms; needs uv.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
-	  pyproject.toml --output-file requirements/runtime.txt
+	  pyproject.toml --group test --output-file requirements/test.txt
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
-	  pyproject.toml --group test --constraint requirements/runtime.txt --output-file requirements/test.txt
+	  pyproject.toml --constraint requirements/test.txt --output-file requirements/runtime.txt
 
 clean:
 	rm -rf $(ENVIRONMENT) build studies runs

@@ -235,6 +235,10 @@ def wait(value: Any) -> None:
         import jax
 
         jax.block_until_ready(value)
+    elif name == "tensorflow":
+        import tensorflow
+
+        tensorflow.test.experimental.sync_devices()
     elif name == "torch":
         import torch
 

@@ -86,4 +86,23 @@ def resize(images: Any, size: int) -> Any:
     height, width = images.shape[1], images.shape[2]
     if (height, width) == (size, size):
         return images
-    return ops.image.resize(images, (size, size), interpolation="bilinear", antialias=size < min(height, width))
+    if size >= max(height, width):
+        return ops.image.resize(images, (size, size), interpolation="bilinear")
+    # TensorFlow cannot compile its own antialiased resizing. (size, height) x (batch, height, width, channels)
+    images = ops.einsum("ih,bhwc->biwc", _interpolation(height, size), images)
+    return ops.einsum("jw,biwc->bijc", _interpolation(width, size), images)
+
+
+def _interpolation(before: int, after: int) -> NDArray[np.float32]:
+    """Return the weight of each pixel of a line in each pixel of the resized line.
+
+    A triangle as wide as two pixels, of the larger kind, around the new pixel's centre.
+
+    Returns:
+        (after, before), each row adds up to 1.
+    """
+    ratio = before / after
+    centres = (np.arange(after) + 0.5) * ratio - 0.5
+    distances = np.abs(np.arange(before) - centres[:, None]) / max(ratio, 1.0)
+    weights: NDArray[np.float64] = np.clip(1 - distances, 0, None)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

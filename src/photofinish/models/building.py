@@ -142,9 +142,10 @@ def _build_custom(
         raise SettingsError(f"{name} needs an image size and a number of classes")
     with keras_seeds(seed or 0):
         model = build_custom(name, head.classes, image_size)
-    if len(model.output_shape) == 4:
-        inputs = keras.Input((image_size, image_size, 3), name="images")
-        model = keras.Model(inputs, head(model(inputs)), name=model.name)
+    inputs = keras.Input((image_size, image_size, 3), name="images")
+    outputs = model(inputs)
+    if len(outputs.shape) == 4:
+        model = keras.Model(inputs, head(outputs), name=model.name)
     return Entrant(model, scaling.OWN, "the model's own")
 
 

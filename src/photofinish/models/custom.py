@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state  # Keras exports no way to number names anew and go back
 
 from photofinish.errors import SettingsError, nearest
 
@@ -34,16 +38,15 @@ def build_custom(name: str, classes: int, image_size: int) -> keras.Model:
     functions = {key for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
     if function_name not in functions:
         raise SettingsError(f"{path} has no function '{function_name}': {nearest(function_name, functions)}")
-    model = _call(getattr(module, function_name), name, {"classes": classes, "image_size": image_size})
+    with _fresh_names():
+        model = _call(getattr(module, function_name), name, {"classes": classes, "image_size": image_size})
     if not isinstance(model, keras.Model):
         raise SettingsError(f"{name} returned {type(model).__name__}; it must return a keras.Model")
-    if not model.built:
-        model.build((None, image_size, image_size, 3))
-    shape = tuple(model.output_shape) if isinstance(model.output_shape, tuple) else ()
+    shape = _output_shape(model, name, image_size)
     if len(shape) != 4 and shape != (None, classes):
         raise SettingsError(
-            f"{name} returned a model with output {model.output_shape}; it must give logits (None, {classes}), "
-            "or a feature map of rank 4"
+            f"{name} returned a model with output {shape or 'of several parts'}; it must give logits "
+            f"(None, {classes}), or a feature map of rank 4"
         )
     _remove_softmax(model)
     return model
@@ -65,10 +68,41 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
+@contextlib.contextmanager
+def _fresh_names() -> Iterator[None]:
+    """Let Keras number unnamed layers from the beginning.
+
+    Saved tensors are found by their layers' names, which must not depend on what this process built before.
+    """
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before)
+
+
+def _output_shape(model: keras.Model, name: str, image_size: int) -> tuple[int | None, ...]:
+    """Return the shape of the model's output, () for one of several parts; builds the model where it is not built."""
+    try:
+        output = model(keras.KerasTensor((None, image_size, image_size, 3)))
+    except Exception as error:
+        raise SettingsError(
+            f"the model of {name} cannot take pictures (batch, {image_size}, {image_size}, 3): "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return tuple(getattr(output, "shape", ()))
+
+
 def _call(function: Any, name: str, available: dict[str, int]) -> Any:
     """Call the user's function with those arguments that it names."""
     parameters = inspect.signature(function).parameters
-    required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = {
+        key
+        for key, parameter in parameters.items()
+        if parameter.default is parameter.empty and parameter.kind not in variadic
+    }
     unknown = required - set(available)
     if unknown:
         raise SettingsError(f"{name} requires {', '.join(sorted(unknown))}; it can be given classes and image_size")
@@ -81,6 +115,8 @@ def _call(function: Any, name: str, available: dict[str, int]) -> Any:
 def _remove_softmax(model: keras.Model) -> None:
     """Make the last layer linear where it ends in a softmax: losses and calibration need logits."""
     last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
     if getattr(last, "activation", None) is keras.activations.softmax:
         last.activation = keras.activations.linear
     elif isinstance(last, keras.layers.Softmax):

@@ -14,6 +14,14 @@ from photofinish.models.building import HEAD_LAYERS, Head, all_layers, build
 from photofinish.models.catalog import CATALOG, is_custom
 
 HEAD_OPERATOR = "Pooling, dense"
+# Every element of their output is a sum over a window of the kernel. Attention and transposed convolutions differ.
+COUNTED = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+)
 
 
 @dataclass(frozen=True)
@@ -91,12 +99,13 @@ def describe(name: str, *, image_size: int | None = None, classes: int = 1000) -
 
 def count_parameters(model: keras.Model) -> int:
     """Return the number of parameters, BatchNormalization's averages included and generators' state not."""
-    return sum(math.prod(weight.shape) for layer in leaf_layers(model) for weight in parameters_of(layer))
+    return sum(math.prod(weight.shape) for weight in model.weights)
 
 
 def parameters_of(layer: keras.layers.Layer) -> list[Any]:
-    """Return a layer's weights without the state of random generators."""
-    return [weight for weight in layer.weights if "seed_generator" not in weight.path]
+    """Return a layer's own weights, without those of layers inside it and the state of random generators."""
+    inside = {id(weight) for part in layer._flatten_layers(include_self=False) for weight in part.weights}  # noqa: SLF001
+    return [weight for weight in layer.weights if id(weight) not in inside]
 
 
 def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -129,11 +138,13 @@ def layer_macs(layer: keras.layers.Layer) -> int | None:
         layer: Part of a functional model with known shapes.
 
     Returns:
-        The count; 0 for layers without kernels; None where a shape is unknown.
+        The count; 0 for layers without kernels; None where a shape is unknown, or how the layer computes.
     """
-    kernel = getattr(layer, "kernel", None)
-    if kernel is None:
+    if all(len(weight.shape) < 2 for weight in parameters_of(layer)):
         return 0
+    if not isinstance(layer, COUNTED):
+        return None
+    kernel = layer.kernel
     nodes = getattr(layer, "_inbound_nodes", [])
     if not nodes:
         return None
@@ -155,6 +166,8 @@ def _rows(model: keras.Model, rules: tuple[tuple[str, str], ...], image_size: in
     grouped: dict[str, list[keras.layers.Layer]] = {}
     operators: dict[str, str] = {}
     for layer in leaf_layers(model):
+        if not layer._inbound_nodes:  # noqa: SLF001  # inside someone's own class: its output is not known
+            continue
         key, operator = _stage_of(layer, rules)
         if key:
             grouped.setdefault(key, []).append(layer)

@@ -5,6 +5,7 @@ The architecture comes from our code (or the user's own file), the tensors are d
 
 from __future__ import annotations
 
+import collections
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from pydantic import ValidationError
 from photofinish.config import Settings
 from photofinish.errors import WeightsError
 from photofinish.models.building import Entrant, Head, build
-from photofinish.models.describe import leaf_layers, parameters_of
 from photofinish.models.scaling import Scaling
 from photofinish.storage import read_json, require_free_space, write_json, writing
 
@@ -139,9 +139,13 @@ def _fill(model: keras.Model, tensors: dict[str, NDArray[Any]], path: Path) -> N
 
 def _named(model: keras.Model) -> list[tuple[str, Any]]:
     """Return the variables that make up the network, with their paths; generators' state is not among them."""
-    named = [(variable.path, variable) for layer in leaf_layers(model) for variable in parameters_of(layer)]
-    if len(dict(named)) != len(named):
-        raise WeightsError(f"two variables of {model.name} share a path; give its layers different names")
+    seen: collections.Counter[str] = collections.Counter()
+    named = []
+    for variable in model.weights:
+        seen[variable.path] += 1
+        # Layers of two models inside a model may have one name; the order of a network's variables is fixed.
+        number = f"#{seen[variable.path]}" if seen[variable.path] > 1 else ""
+        named.append((variable.path + number, variable))
     return named
 
 

@@ -19,6 +19,7 @@ from photofinish.errors import WeightsError
 # Layers that files hold for other classes, or for a scaling that our models do themselves.
 LAYERS_WITHOUT_COUNTERPART = frozenset({"predictions", "probs", "fc1000", "Logits", "normalization", "rescaling"})
 NAMED_IN_MESSAGES = 5
+DEEPEST = 8
 
 
 def load_keras_h5(model: keras.Model, path: Path, *, head: frozenset[str]) -> None:
@@ -58,7 +59,10 @@ def load_keras_h5(model: keras.Model, path: Path, *, head: frozenset[str]) -> No
     ]
     if problems:
         raise WeightsError(f"{path} does not fit {model.name}: {'; '.join(problems)}")
-    values = {name: _array(stored[name]) for name in expected}
+    try:
+        values = {name: _array(stored[name]) for name in expected}
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(f"{path} is damaged: {error}") from error
     for name, variable in expected.items():
         variable.assign(values[name])
 
@@ -84,24 +88,31 @@ def _read(path: Path) -> dict[str, h5py.Dataset]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read as a .h5 weight file: {error}") from error
     root = _member(file, "model_weights", path) if "model_weights" in file else file
+    if not isinstance(root, h5py.Group):
+        raise WeightsError(f"{path} is refused: 'model_weights' is not a group")
     arrays: dict[str, h5py.Dataset] = {}
+    visited: set[int] = set()
     for layer in root:
         group = _member(root, layer, path)
         if isinstance(group, h5py.Group):
-            for name, dataset in _datasets(group, path):
+            for name, dataset in _datasets(group, path, visited):
                 arrays[f"{layer}/{_variable_name(name)}"] = dataset
     if not arrays:
         raise WeightsError(f"{path} holds no weights in the layout of Keras' .h5 files")
     return arrays
 
 
-def _datasets(group: h5py.Group, path: Path) -> list[tuple[str, h5py.Dataset]]:
+def _datasets(group: h5py.Group, path: Path, visited: set[int], depth: int = 0) -> list[tuple[str, h5py.Dataset]]:
     """List the arrays below a group, whatever groups lie between."""
+    address = h5py.h5o.get_info(group.id).addr
+    if address in visited or depth > DEEPEST:
+        raise WeightsError(f"{path} is refused: its groups lie inside one another, or deeper than Keras lays them")
+    visited.add(address)
     found = []
     for name in group:
         member = _member(group, name, path)
         if isinstance(member, h5py.Group):
-            found += _datasets(member, path)
+            found += _datasets(member, path, visited, depth + 1)
         else:
             found.append((name, member))
     return found
@@ -112,6 +123,8 @@ def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datas
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise WeightsError(f"{path} is refused: '{name}' is a link to somewhere else")
     member = group[name]
+    if not isinstance(member, h5py.Group | h5py.Dataset):
+        raise WeightsError(f"{path} is refused: '{name}' is neither a group nor an array")
     if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual or member.dtype.kind != "f"):
         raise WeightsError(f"{path} is refused: '{name}' is not a plain array of numbers stored in this file")
     return member

@@ -37,7 +37,7 @@ class WeightAverage:
         ]
 
     def decay_at(self, step: int) -> float:
-        """Return the decay of a step, 0 for the first."""
+        """Return the decay of a step; the first is step 0."""
         return min(self.decay, (1 + step) / (10 + step))
 
     def update(self, decay: Any) -> None:
@@ -83,7 +83,10 @@ def reestimate_statistics(
     Returns:
         Whether the network has any such averages.
     """
-    layers = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    # A frozen layer computes with its averages in training too, and so needs no others.
+    layers = [
+        layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
     if not layers:
         return False
     averages = [(average, layer.momentum) for layer in layers for average in (layer.moving_mean, layer.moving_variance)]
