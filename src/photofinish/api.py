@@ -29,11 +29,13 @@ class Study:
         folder: Where everything lies.
         results: The figures.
         report: The report as a page.
+        failed: The cells that failed, in words.
     """
 
     folder: Path
     results: Results
     report: Path
+    failed: tuple[str, ...]
 
 
 def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two by name
@@ -81,9 +83,10 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
         backend=backend,  # type: ignore[arg-type]  # checked when the plan is made
         command=command,
     )
-    folder, results = run_race(race, Path(output) if output else None, observer_for, progress)
+    folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress)
     write_report(folder)
-    return Study(folder.path, results, folder.report_html)
+    failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
+    return Study(folder.path, results, folder.report_html, tuple(failed))
 
 
 def train(

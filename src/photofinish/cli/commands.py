@@ -23,6 +23,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Fetch and check pictures.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
+FETCHED = ("cifar10", "cifar100")
+
 DataOption = Annotated[
     str | None, typer.Option("--data", help="digits, cifar10, cifar100, or a folder or archive of pictures.")
 ]
@@ -66,6 +68,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     from photofinish import api
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.cli.tables import results_table
+    from photofinish.errors import PhotofinishError
     from photofinish.report.verdict import cost_sentence, verdict_sentence
 
     console = Console(stderr=as_json)
@@ -104,7 +107,6 @@ def compare(  # noqa: PLR0913  # each argument is an option
             board.__exit__()
     if as_json:
         typer.echo(study.results.model_dump_json(by_alias=True, indent=1))
-        return
     console.print()
     console.print(results_table(study.results))
     console.print()
@@ -112,6 +114,8 @@ def compare(  # noqa: PLR0913  # each argument is an option
         if sentence:
             console.print(sentence, markup=False, highlight=False)
     console.print(f"\nreport: {study.report}", markup=False, highlight=False, soft_wrap=True)
+    if study.failed:
+        raise PhotofinishError(f"{len(study.failed)} cells failed: {', '.join(study.failed)}; the report has the rest")
 
 
 @app.command()
@@ -241,33 +245,20 @@ def check(
     settings: dict[str, Any],
 ) -> None:
     """Read every picture, divide them, and print what was found."""
-    from photofinish.cli.display import PreparationProgress
-    from photofinish.config import resolve
-    from photofinish.data import prepare
+    from photofinish.cli.checking import print_data
 
-    console = Console(stderr=as_json)
-    progress = PreparationProgress(console)
-    try:
-        record = prepare(resolve(None, source, settings).data, progress=progress).record
-    finally:
-        progress.close()
-    if as_json:
-        typer.echo(record.model_dump_json(indent=1))
-        return
-    typer.echo(f"{record.name}: {record.train} training, {record.validation} validation, {record.test} test pictures")
-    typer.echo(
-        f"{len(record.classes)} classes: {', '.join(record.classes[:20])}"
-        + (" ..." if len(record.classes) > 20 else "")
-    )
-    typer.echo(f"kept at {record.stored_size[0]}x{record.stored_size[1]} pixels; fingerprint {record.fingerprint}")
-    for skipped in record.skipped:
-        typer.echo(f"left out: {skipped}")
+    print_data(source, settings, as_json=as_json)
 
 
 @data_app.command("fetch")
 def fetch(name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")]) -> None:
     """Download a data set, check it and keep it."""
-    check(source=name, as_json=False)
+    from photofinish.cli.checking import print_data
+    from photofinish.errors import SettingsError, nearest
+
+    if name not in FETCHED:
+        raise SettingsError(f"unknown data set '{name}': {nearest(name, FETCHED)}")
+    print_data(name, {}, as_json=False)
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:

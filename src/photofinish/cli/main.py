@@ -37,12 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PhotofinishError as error:
         return _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("stopped; run the same command again to go on from the last finished cell", EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_FAILED  # whoever read our output has gone
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", EXIT_FAILED)
+    if code == EXIT_INTERRUPTED:  # typer may have turned the interrupt into this code
+        return _fail("stopped; run the same command again to go on from the last finished cell", EXIT_INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -14,20 +14,10 @@ if TYPE_CHECKING:
 
 
 def results_table(results: Results) -> Table:
-    """Return the models of a study with their main figures."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    columns = (
-        "model",
-        "test accuracy",
-        "95% interval",
-        "training time",
-        "parameters",
-        "MACs",
-        "train img/s",
-        "predict img/s",
-    )
-    for number, title in enumerate(columns):
-        table.add_column(title, justify="left" if number == 0 else "right", no_wrap=number != 0)
+    """Return the models of a study with their main figures, narrow enough for 80 columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, title in enumerate(("model", "test accuracy", "95% interval", "training", "parameters", "MACs")):
+        table.add_column(title, justify="left" if number == 0 else "right", no_wrap=True)
     for model in results.models:
         table.add_row(
             model.name,
@@ -36,8 +26,6 @@ def results_table(results: Results) -> Table:
             duration(model.train_seconds.mean),
             in_millions(model.parameters),
             "unknown" if model.macs is None else f"{model.macs / 1e9:.3g} G",
-            f"{model.train_images_per_second:.0f}",
-            f"{model.inference_images_per_second:.0f}",
         )
     return table
 
@@ -70,7 +58,7 @@ def description_table(description: Description) -> Table:
 
 def interval(estimate: Estimate) -> str:
     """Return an interval in per cent."""
-    return f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f}"
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
 
 
 def in_millions(count: int) -> str:

@@ -39,7 +39,7 @@ def quick() -> Recipe:
         claim=_docstring(quick),
         models=("efficientnetv2-b0", "resnet50"),
         data=DataSettings(source="digits", image_size=32),
-        training=TrainingSettings(epochs=4, batch_size=32, learning_rate=3e-3, schedule="cosine", warmup_epochs=1),
+        training=TrainingSettings(epochs=4, batch_size=32, learning_rate=3e-3, schedule="cosine", warmup_epochs=0.5),
     )
 
 

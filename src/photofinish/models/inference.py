@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,10 +84,11 @@ class Predictor:
 
 
 def evaluation_batch_size(image_size: int, examples: int) -> int:
-    """Return how many pictures to predict at once: limited by memory, and no more than there are.
+    """Return how many pictures to predict at once: limited by memory, and so that little of the last batch is padding.
 
     Examples:
-        >>> evaluation_batch_size(32, 10_000), evaluation_batch_size(224, 10_000), evaluation_batch_size(32, 40)
-        (256, 41, 40)
+        >>> evaluation_batch_size(32, 10_000), evaluation_batch_size(224, 10_000), evaluation_batch_size(32, 300)
+        (250, 41, 150)
     """
-    return max(1, min(LARGEST_BATCH, PIXELS_PER_BATCH // image_size**2, examples))
+    largest = max(1, min(LARGEST_BATCH, PIXELS_PER_BATCH // image_size**2))
+    return math.ceil(examples / math.ceil(examples / largest))

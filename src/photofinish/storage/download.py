@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import os
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -218,7 +219,11 @@ def _size(path: Path) -> int:
 
 
 def _worth_asking_again(error: Exception) -> bool:
-    return not isinstance(error, urllib.error.HTTPError) or error.code in _ASK_AGAIN
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code in _ASK_AGAIN
+    reason = getattr(error, "reason", error)
+    # A name that nobody knows stays unknown; where there is no network every name is.
+    return not (isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from photofinish.config import DataSettings, TrainingSettings
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, Progress, prepare
 from photofinish.errors import SettingsError, StudyError
-from photofinish.runs import StudyFolder, cell_name, hardware, versions
+from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
 from photofinish.storage import write_json
 from photofinish.study.cells import read_plan
 from photofinish.study.collect import collect
@@ -50,7 +50,7 @@ def run_race(
     output: Path | None,
     observer_for: Callable[[Plan, StudyFolder], Observer],
     progress: Progress | None = None,
-) -> tuple[StudyFolder, Results]:
+) -> tuple[StudyFolder, Results, list[RunRecord]]:
     """Run a comparison, or what is missing of it, and collect its figures.
 
     Args:
@@ -58,6 +58,9 @@ def run_race(
         output: The study folder; None names one after the data and the plan.
         observer_for: Makes the observer once the plan is known.
         progress: Is told of downloads and of the preparation of pictures.
+
+    Returns:
+        The study folder, its figures, and the record of every cell.
 
     Raises:
         SettingsError: A model, a weight set or the backend is unknown.
@@ -77,7 +80,7 @@ def run_race(
             raise StudyError(f"every cell failed; the first said: {records[0].error}")
         results = collect(folder)
         results.write(folder.results)
-    return folder, results
+    return folder, results, records
 
 
 def check_models(race: Race, progress: Progress | None = None) -> None:

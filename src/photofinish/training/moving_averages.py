@@ -15,7 +15,7 @@ from photofinish import backend
 from photofinish.models import all_layers
 
 # Enough for the mean over batches to be steady, few enough to cost little.
-REESTIMATION_EXAMPLES = 2048
+REESTIMATION_EXAMPLES = 1024
 
 
 class WeightAverage:

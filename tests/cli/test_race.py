@@ -1,0 +1,214 @@
+"""A whole race at the command line, on networks small enough for a test."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photofinish.runs import Predictions, RunFolder, StudyFolder, read_epochs
+
+from .conftest import TINY, CommandLine
+
+SMALL, LINEAR, FAILS, EXPLODES = (f"{TINY}:{name}" for name in ("small", "linear", "fails", "explodes"))
+SHORT = ("--epochs", "2", "--limit-train", "300", "--output", "study")
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "study" / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory, cache) -> CommandLine:
+    """Return a folder in which two models raced with two seeds, and a third failed."""
+    command = CommandLine(tmp_path_factory.mktemp("race"), cache)
+    result = command("compare", SMALL, FAILS, LINEAR, "--seeds", "2", *SHORT)
+    assert result.returncode == 1
+    assert "2 cells failed" in result.stderr
+    (command.folder / "output.txt").write_text(result.stdout)
+    return command
+
+
+def test_every_cell_leaves_the_promised_files(raced):
+    study = StudyFolder(raced.folder / "study")
+    for model in (SMALL, LINEAR):
+        for seed in (0, 1):
+            cell = study.cell(model, seed)
+            assert len(read_epochs(cell.metrics)) == 2
+            assert (cell.checkpoints / "final.safetensors").is_file()
+            for split, count in (("validation", 60), ("test", 359)):
+                predictions = Predictions.read(cell.predictions(split))
+                assert len(predictions.labels) == count
+                assert len(set(predictions.ids)) == count, "each picture exactly once"
+    assert "<html" in study.report_html.read_text()
+    assert "| " in study.report_markdown.read_text()
+
+
+def test_results_hold_what_the_predictions_say(raced):
+    study = StudyFolder(raced.folder / "study")
+    figures = results(raced.folder)
+    assert figures["schema"] == 1
+    assert [model["name"] for model in figures["models"]] == [SMALL, LINEAR]
+    for model in figures["models"]:
+        accuracies = []
+        for seed in (0, 1):
+            predictions = Predictions.read(study.cell(model["name"], seed).predictions("test"))
+            accuracies.append(float((predictions.logits.argmax(axis=1) == predictions.labels).mean()))
+        assert model["test_accuracy"]["per_seed"] == pytest.approx(accuracies)
+        assert model["test_accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
+        assert model["train_images_per_second"] > 0
+        assert model["inference_images_per_second"] > 0
+        assert model["peak_memory_bytes"] > 1e8
+    # 32 * 32 * 3 inputs, 10 classes.
+    assert figures["models"][1]["parameters"] == 30_730
+    assert figures["models"][1]["macs"] == 30_720
+
+
+def test_cells_saw_the_same_pictures(raced):
+    study = StudyFolder(raced.folder / "study")
+    stored = [
+        Predictions.read(study.cell(model, seed).predictions("test")) for model in (SMALL, LINEAR) for seed in (0, 1)
+    ]
+    for other in stored[1:]:
+        assert (other.ids == stored[0].ids).all()
+        assert (other.labels == stored[0].labels).all()
+
+
+def test_a_model_that_fails_is_reported_and_the_others_go_on(raced):
+    printed = (raced.folder / "output.txt").read_text()
+    assert "failed: " in printed
+    assert "a mistake of mine" in printed
+    assert any("a mistake of mine" in warning for warning in results(raced.folder)["warnings"])
+
+
+def test_a_pipe_gets_plain_lines_with_every_stage_and_epoch(raced):
+    printed = (raced.folder / "output.txt").read_text()
+    assert "\x1b" not in printed
+    for stage in ("building", "compiling", "epoch 1/2", "epoch 2/2", "predicting", "done in", "left)"):
+        assert stage in printed
+
+
+def test_running_it_again_goes_on_and_more_seeds_may_join(raced):
+    record = StudyFolder(raced.folder / "study").cell(LINEAR, 0).record
+    before = record.stat().st_mtime_ns
+    result = raced("compare", SMALL, LINEAR, "--seeds", "3", *SHORT)
+    assert result.returncode == 0, result.stderr
+    assert record.stat().st_mtime_ns == before
+    assert result.stdout.count("done before") == 4
+    assert results(raced.folder)["models"][1]["seeds"] == [0, 1, 2]
+
+
+def test_another_plan_is_refused_and_the_difference_named(raced):
+    result = raced("compare", SMALL, LINEAR, *SHORT, "--epochs", "3")
+    assert result.returncode == 1
+    assert "epochs was 2 and is now 3" in result.stderr
+    result = raced("compare", SMALL, LINEAR, *SHORT, "--split-seed", "1")
+    assert "data fingerprint was" in result.stderr
+
+
+def test_evaluate_prints_the_stored_figures_and_can_predict_anew(raced):
+    run = str(StudyFolder(raced.folder / "study").cell(SMALL, 0).path)
+    stored = json.loads(raced("evaluate", run, "--json").stdout)
+    anew = raced("evaluate", run, "--data", "digits", "--json")
+    assert anew.returncode == 0, anew.stderr
+    assert json.loads(anew.stdout)["accuracy"] == stored["accuracy"]
+    assert np.sum(stored["confusion"]) == 359
+    assert "confusion" in raced("evaluate", run).stdout
+
+
+def test_the_report_can_be_written_again_without_keras(raced, tmp_path):
+    (tmp_path / "keras.py").write_text("raise ImportError('Keras must not be needed')")
+    (raced.folder / "study" / "report.html").unlink()
+    environment = raced.environment | {"PYTHONPATH": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-m", "photofinish", "report", "study"], cwd=raced.folder, env=environment, check=True
+    )
+    assert (raced.folder / "study" / "report.html").exists()
+
+
+def test_the_same_seed_gives_the_same_predictions_to_the_last_bit(raced):
+    result = raced("train", SMALL, *SHORT[:-1], "again", "--seed", "1")
+    assert result.returncode == 0, result.stderr
+    again = Predictions.read(RunFolder(raced.folder / "again").predictions("test"))
+    before = Predictions.read(StudyFolder(raced.folder / "study").cell(SMALL, 1).predictions("test"))
+    assert (again.logits == before.logits).all()
+
+
+def test_a_loss_that_is_no_number_stops_with_a_diagnosis(photofinish):
+    result = photofinish("train", EXPLODES, *SHORT)
+    assert result.returncode == 1
+    assert "the loss is nan" in result.stderr
+    assert "learning rate" in result.stderr
+
+
+def test_every_cell_failing_is_a_failure(photofinish):
+    result = photofinish("compare", FAILS, *SHORT)
+    assert result.returncode == 1
+    assert "every cell failed" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_race_leaves_no_process_and_is_resumed(photofinish, number):
+    arguments = ("compare", LINEAR, "--seeds", "2", "--epochs", "40", "--limit-train", "300", "--output", "study")
+    process = photofinish.start(*arguments)
+    second = StudyFolder(photofinish.folder / "study").cell(LINEAR, 1)
+    wait_for(lambda: second.metrics.exists() or process.poll() is not None)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert printed.strip().splitlines()[-1].startswith("photofinish: stopped; run the same command again")
+    assert not second.record.exists()
+    wait_for(lambda: not workers())
+    result = photofinish(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("done before") == 1
+    assert len(read_epochs(second.metrics)) == 40, "what the first attempt left is replaced"
+
+
+def test_two_races_in_one_folder_are_refused(photofinish):
+    process = photofinish.start("compare", LINEAR, "--epochs", "200", "--output", "study")
+    try:
+        wait_for(lambda: (photofinish.folder / "study" / "cells").exists() or process.poll() is not None)
+        result = photofinish("compare", LINEAR, "--epochs", "200", "--output", "study")
+        assert result.returncode == 1
+        assert "in use by another photofinish process" in result.stderr
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+def test_a_race_runs_under_tensorflow(photofinish):
+    result = photofinish("compare", "mobilenetv2-0.35", SMALL, "--backend", "tensorflow", *SHORT, "--epochs", "1")
+    assert result.returncode == 0, result.stderr
+    cell = StudyFolder(photofinish.folder / "study").cell("mobilenetv2-0.35", 0)
+    assert json.loads(cell.record.read_text())["settings"]["backend"] == "tensorflow"
+    assert len(results(photofinish.folder)["models"]) == 2
+
+
+def workers() -> list[str]:
+    """Return the command lines of cells that still run below this test's process group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode()
+            parent = int((entry.parent / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if "photofinish.study.worker" in line and parent in {1, os.getpid()}:
+            found.append(line)
+    return found
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to that"
+        time.sleep(0.05)

@@ -1,0 +1,73 @@
+"""What tests of several packages share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the backend before any test imports Keras; keep compiled programs, away from the user's own."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    if config.cache is not None and "PHOTOFINISH_CACHE" not in os.environ:
+        os.environ["PHOTOFINISH_CACHE"] = str(config.cache.mkdir("photofinish"))
+
+
+@pytest.fixture(scope="session")
+def shared_file() -> Callable[[str], Path]:
+    """Find a file of the real data, or skip the test."""
+
+    def find(name: str) -> Path:
+        folder = Path(os.environ.get("PHOTOFINISH_SHARED") or REPOSITORY.parent / "shared" / "data")
+        path = folder / name
+        if not path.is_file():
+            pytest.skip(f"{name} is not in {folder}; name its folder in PHOTOFINISH_SHARED")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def randomise() -> Callable[..., None]:
+    """Give every variable of a model a random value that lets the pictures through to the logits.
+
+    Initial values would hide mistakes: BatchNormalization's averages and all biases are 0 or 1.
+    """
+
+    def fill(model: object, seed: int = 0) -> None:
+        generator = np.random.default_rng(seed)
+        for variable in model.weights:  # type: ignore[attr-defined]
+            shape = tuple(variable.shape)
+            if variable.name in {"gamma", "moving_variance"}:
+                values = generator.uniform(0.5, 1.5, shape)
+            elif variable.name == "kernel":
+                summed = shape[:2] if shape[-1] == 1 else shape[:-1]
+                values = generator.normal(0, np.sqrt(2 / np.prod(summed)), shape)
+            else:
+                values = generator.normal(0, 0.1, shape)
+            variable.assign(values.astype(np.float32))
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def computations() -> ModuleType:
+    """The computations that every backend is to do alike; in pytest's importlib mode they are on no search path."""
+    name = "photofinish_test_computations"
+    if name not in sys.modules:
+        path = Path(__file__).parent / "models" / "computations.py"
+        specification = importlib.util.spec_from_file_location(name, path)
+        assert specification is not None
+        assert specification.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
