@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -34,29 +33,6 @@ def shared_file() -> Callable[[str], Path]:
         return path
 
     return find
-
-
-@pytest.fixture(scope="session")
-def randomise() -> Callable[..., None]:
-    """Give every variable of a model a random value that lets the pictures through to the logits.
-
-    Initial values would hide mistakes: BatchNormalization's averages and all biases are 0 or 1.
-    """
-
-    def fill(model: object, seed: int = 0) -> None:
-        generator = np.random.default_rng(seed)
-        for variable in model.weights:  # type: ignore[attr-defined]
-            shape = tuple(variable.shape)
-            if variable.name in {"gamma", "moving_variance"}:
-                values = generator.uniform(0.5, 1.5, shape)
-            elif variable.name == "kernel":
-                summed = shape[:2] if shape[-1] == 1 else shape[:-1]
-                values = generator.normal(0, np.sqrt(2 / np.prod(summed)), shape)
-            else:
-                values = generator.normal(0, 0.1, shape)
-            variable.assign(values.astype(np.float32))
-
-    return fill
 
 
 @pytest.fixture(scope="session")

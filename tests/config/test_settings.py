@@ -30,7 +30,7 @@ from photofinish.errors import SettingsError
     ],
 )
 def test_an_impossible_training_setting_is_refused_in_one_line(values, says):
-    with pytest.raises(SettingsError, match=".") as caught:
+    with pytest.raises(SettingsError) as caught:
         TrainingSettings.of(values)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -56,6 +56,34 @@ def perturb(variables: Any, seed: int) -> None:
         variable.assign(numpy(variable.value) + generator.uniform(0.05, 0.2, tuple(variable.shape)).astype(np.float32))
 
 
+def randomise(model: keras.Model, seed: int, gain: float) -> None:
+    """Give every variable a random value; initial ones would hide mistakes, being 0 or 1 in BatchNormalization.
+
+    Residual branches are damped and `gain` chosen so that pictures are told apart by the logits, which random
+    networks of this depth easily lose, and rounding is not magnified.
+    """
+    generator = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if variable.name == "gamma" and "project_bn" in variable.path:
+            values = generator.uniform(0.1, 0.4, shape)
+        elif variable.name in {"gamma", "moving_variance"}:
+            values = generator.uniform(0.5, 1.5, shape)
+        elif variable.name == "kernel":
+            summed = shape[:2] if shape[-1] == 1 else shape[:-1]
+            values = generator.normal(0, np.sqrt(gain / np.prod(summed)), shape)
+        else:
+            values = generator.normal(0, 0.1, shape)
+        variable.assign(values.astype(np.float32))
+
+
+def two_pictures(size: int) -> np.ndarray[Any, Any]:
+    """Draw two pictures of coloured patches; fine noise would look the same to a random network."""
+    patches = np.random.default_rng(2).uniform(0, 255, (2, 5, 5, 3))
+    places = np.arange(size) * 5 // size
+    return patches[:, places][:, :, places].astype(np.float32)
+
+
 def block_arrays(name: str) -> Arrays:
     """Compute a block's output, and its gradients and new averages in training."""
     stage, stride, size = BLOCKS[name]
@@ -94,11 +122,8 @@ def network_arrays() -> Arrays:
     """Compute B0's logits, odd sizes all the way down, and a digest of the initial values of several networks."""
     model = build("efficientnetv2-b0", Head(10), image_size=75, seed=5).model
     arrays = {"initial b0": digest(model)}
-    generator = np.random.default_rng(6)
-    for variable in model.weights:
-        if "moving" in variable.path:
-            variable.assign(generator.uniform(0.5, 1.5, tuple(variable.shape)).astype(np.float32))
-    images = generator.uniform(0, 255, (2, 75, 75, 3)).astype(np.float32)
+    randomise(model, seed=1, gain=4)
+    images = two_pictures(75)
 
     def infer(x: Any) -> Any:
         return model(x, training=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -22,7 +23,6 @@ THEIRS = {
     "m": keras.applications.EfficientNetV2M,
     "l": keras.applications.EfficientNetV2L,
 }
-Randomise = Callable[..., None]
 
 
 def keras_network(variant: str, size: int) -> keras.Model:
@@ -39,41 +39,41 @@ def keras_network(variant: str, size: int) -> keras.Model:
     )
 
 
-def predict(model: keras.Model, pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.asarray(backend.compiled(lambda x: model(x, training=False), model.variables, assigns=False)(pictures))
+def compiled(model: keras.Model) -> Callable[..., Any]:
+    program = backend.compiled(lambda x: model(x, training=False), model.variables, assigns=False)
+    return lambda pictures: np.asarray(program(pictures))
 
 
 def shapes_by_name(model: keras.Model) -> dict[str, tuple[int, ...]]:
     return {f"{layer.name}/{weight.name}": tuple(weight.shape) for layer in model.layers for weight in layer.weights}
 
 
-def two_pictures(size: int) -> np.ndarray[Any, Any]:
-    """Draw two pictures of coloured patches; fine noise would look the same to a random network."""
-    patches = np.random.default_rng(2).uniform(0, 255, (2, 5, 5, 3))
-    places = np.arange(size) * 5 // size
-    return patches[:, places][:, :, places].astype(np.float32)
-
-
-def agree(variant: str, size: int, randomise: Randomise) -> None:
+def agree(variant: str, size: int, computations: ModuleType) -> None:
     theirs = keras_network(variant, size)
     convention = IMAGENET if variant.startswith("b") else BY_128
     ours = build(f"efficientnetv2-{variant}", Head(10), image_size=size, seed=None, input_scaling=convention).model
     assert shapes_by_name(ours) == shapes_by_name(theirs)
-    randomise(theirs, seed=1)
+    pictures = computations.two_pictures(size)
+    predict = compiled(theirs)
+    for gain in (4, 3.5, 3, 2.5):
+        computations.randomise(theirs, seed=1, gain=gain)
+        expected = predict(pictures)
+        scale = np.abs(expected).max()
+        rounding = np.abs(predict(pictures * np.float32(1 + 1e-6)) - expected).max() / scale
+        if np.abs(expected[0] - expected[1]).max() > 0.02 * scale and rounding < 2e-5:
+            break
+    else:
+        pytest.fail("no random weights make a network that tells two pictures apart without magnifying rounding")
     for layer in theirs.layers:
         if layer.weights:
             for source, target in zip(layer.weights, ours.get_layer(layer.name).weights, strict=True):
                 target.assign(source.value)
-    pictures = two_pictures(size)
-    expected, found = predict(theirs, pictures), predict(ours, pictures)
-    # Two pictures, so that a network that has lost sight of them cannot pass.
-    assert np.abs(expected[0] - expected[1]).max() > 0.1 * np.abs(expected).max()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(compiled(ours)(pictures), expected, rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize(("variant", "size"), [("b0", 131), ("s", 64)])
-def test_with_equal_weights_the_logits_are_those_of_keras(variant: str, size: int, randomise: Randomise) -> None:
-    agree(variant, size, randomise)
+def test_with_equal_weights_the_logits_are_those_of_keras(variant: str, size: int, computations: ModuleType) -> None:
+    agree(variant, size, computations)
 
 
 @pytest.mark.slow
@@ -81,5 +81,5 @@ def test_with_equal_weights_the_logits_are_those_of_keras(variant: str, size: in
     ("variant", "size"),
     [("b0", 224), ("b1", 131), ("b1", 240), ("b2", 131), ("b3", 131), ("s", 131), ("m", 131), ("l", 131)],
 )
-def test_all_variants_agree_at_odd_and_even_sizes(variant: str, size: int, randomise: Randomise) -> None:
-    agree(variant, size, randomise)
+def test_all_variants_agree_at_odd_and_even_sizes(variant: str, size: int, computations: ModuleType) -> None:
+    agree(variant, size, computations)
