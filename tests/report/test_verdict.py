@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from photofinish.report.names import with_short_names
 from photofinish.report.verdict import cost_sentence, more_work, verdict_sentence
 from photofinish.runs import DataRecord
 from photofinish.study.results import Estimate, ModelResult, PairResult, Results
@@ -127,3 +128,18 @@ def test_the_price_is_told_as_ratios_with_both_figures() -> None:
 
 def test_one_more_seed_is_singular() -> None:
     assert "1 more seed each" in more_work(pair("a", "b", 0.01, "undecided", seeds_to_decide=1))
+
+
+def two_models(a: str, b: str) -> Results:
+    return results([model(a, 0.9), model(b, 0.8)], [pair(a, b, 0.1, "a")])
+
+
+def test_a_model_named_by_a_path_is_called_by_its_file_and_function() -> None:
+    study = with_short_names(two_models("/home/someone/nets/mine.py:build", "resnet50"))
+    assert [one.name for one in study.models] == ["mine.py:build", "resnet50"]
+    assert (study.pairs[0].a, study.pairs[0].b) == ("mine.py:build", "resnet50")
+
+
+def test_paths_that_end_alike_keep_their_difference() -> None:
+    study = with_short_names(two_models("a/mine.py:build", "b/mine.py:build"))
+    assert [one.name for one in study.models] == ["a/mine.py:build", "b/mine.py:build"]

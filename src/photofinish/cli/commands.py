@@ -69,6 +69,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.cli.tables import results_table
     from photofinish.errors import PhotofinishError
+    from photofinish.report.names import with_short_names
     from photofinish.report.verdict import cost_sentence, verdict_sentence
 
     console = Console(stderr=as_json)
@@ -107,10 +108,11 @@ def compare(  # noqa: PLR0913  # each argument is an option
             board.__exit__()
     if as_json:
         typer.echo(study.results.model_dump_json(by_alias=True, indent=1))
+    shown = with_short_names(study.results)
     console.print()
-    console.print(results_table(study.results))
+    console.print(results_table(shown))
     console.print()
-    for sentence in (verdict_sentence(study.results), cost_sentence(study.results), *study.results.warnings):
+    for sentence in (verdict_sentence(shown), cost_sentence(shown), *shown.warnings):
         if sentence:
             console.print(sentence, markup=False, highlight=False)
     console.print(f"\nreport: {study.report}", markup=False, highlight=False, soft_wrap=True)

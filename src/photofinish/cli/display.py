@@ -34,6 +34,11 @@ class CellState:
     error: str = ""
 
     @property
+    def name(self) -> str:
+        """The model as a person would call it: of a path, only the file and the function."""
+        return self.cell.model.rsplit("/", 1)[-1]
+
+    @property
     def share(self) -> float:
         """Share of the training steps done, between 0 and 1."""
         event = self.event
@@ -160,7 +165,7 @@ class LiveBoard(Board):
         training = event and event.epochs and state.status in {"training", "validating"}
         activity = ProgressBar(total=1.0, completed=state.share, width=24) if training else _status(state)
         return [
-            state.cell.model,
+            state.name,
             str(state.cell.seed),
             activity,
             f"{event.epoch}/{event.epochs}" if event and event.epochs else "",
@@ -191,7 +196,9 @@ class LineBoard(Board):
         """End."""
 
     def _say(self, cell: CellSettings, text: str) -> None:
-        self.console.print(f"{cell.model} seed {cell.seed}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            f"{self.state(cell).name} seed {cell.seed}: {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def skipped(self, cell: CellSettings, record: RunRecord) -> None:
         """Say so."""

@@ -31,7 +31,7 @@ def results_table(results: Results) -> Table:
 
 
 def description_table(description: Description) -> Table:
-    """Return a network stage by stage."""
+    """Return a network stage by stage; MACs are multiply-accumulates of one picture."""
     table = Table(
         title=f"{description.name} at {description.image_size}x{description.image_size}, {description.classes} classes",
         title_justify="left",
@@ -41,12 +41,14 @@ def description_table(description: Description) -> Table:
     )
     layers = sum(stage.layers for stage in description.stages)
     macs = "unknown" if description.macs is None else f"{description.macs:,}"
-    columns = [
-        ("stage", ""), ("operator", "total"), ("stride", ""), ("channels", ""), ("layers", str(layers)),
-        ("output", ""), ("parameters", f"{description.parameters:,}"), ("multiply-accumulates", macs),
-    ]  # fmt: skip
-    for title, footer in columns:
-        table.add_column(title, footer, justify="left" if title == "operator" else "right", no_wrap=True)
+    footers = {
+        "": "", "operator": "total", "stride": "", "channels": "", "layers": str(layers), "output": "",
+        "parameters": f"{description.parameters:,}", "MACs": macs,
+    }  # fmt: skip
+    for title, footer in footers.items():
+        # On a narrow screen the operator's name is what gives way.
+        is_name = title == "operator"
+        table.add_column(title, footer, justify="left" if is_name else "right", no_wrap=not is_name)
     for number, stage in enumerate(description.stages):
         height, width = stage.output_size
         table.add_row(

@@ -118,8 +118,8 @@ def _mobilenetv2(width: float) -> Architecture:
         image_size=224,
         stages=(
             ("Conv1|bn_Conv1", "Conv, k3x3"),
-            ("expanded_conv_", "Inverted residual 1, k3x3"),
-            *((blocks(first, last), "Inverted residual 6, k3x3") for first, last in _MOBILENETV2_STAGES),
+            ("expanded_conv_", "MBConv1, k3x3"),
+            *((blocks(first, last), "MBConv6, k3x3") for first, last in _MOBILENETV2_STAGES),
             ("Conv_1|out_relu", "Conv, k1x1"),
         ),
         weights={"imagenet": WeightSet(f"{KERAS_FILES}/mobilenet_v2/{file}", scaling.HALF)},

@@ -86,14 +86,15 @@ def describe(name: str, *, image_size: int | None = None, classes: int = 1000) -
     size = image_size or (224 if is_custom(name) or name not in CATALOG else CATALOG[name].image_size)
     model = build(name, Head(classes), image_size=size, seed=None).model
     rules = () if is_custom(name) else CATALOG[name].stages
+    shapes = output_shapes(model, size)
     return Description(
         name=name,
         image_size=size,
         classes=classes,
-        stages=tuple(_rows(model, rules, size)),
+        stages=tuple(_rows(model, rules, size, shapes)) if shapes else (),
         parameters=count_parameters(model),
         trainable_parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
-        macs=count_macs(model),
+        macs=count_macs(model, size),
     )
 
 
@@ -113,76 +114,103 @@ def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in all_layers(model) if not isinstance(layer, keras.Model)]
 
 
-def count_macs(model: keras.Model) -> int | None:
+def count_macs(model: keras.Model, image_size: int) -> int | None:
     """Count the multiply-accumulates of convolutions and dense layers for one picture.
 
     Args:
-        model: Built for a fixed image size.
+        model: Any model of pictures.
+        image_size: Height and width in pixels.
 
     Returns:
-        The count, or None for a model that is not functional, whose layers do not know their shapes.
+        The count, or None for a model that is not functional, whose layers do not know their shapes, or that has
+        matrices in layers that compute otherwise.
     """
-    total = 0
-    for layer in leaf_layers(model):
-        macs = layer_macs(layer)
-        if macs is None:
-            return None
-        total += macs
-    return total
+    shapes = output_shapes(model, image_size)
+    layers = leaf_layers(model)
+    if shapes is None or any(not isinstance(layer, COUNTED) and _has_matrices(layer) for layer in layers):
+        return None
+    return sum(layer_macs(layer, shapes) for layer in layers)
 
 
-def layer_macs(layer: keras.layers.Layer) -> int | None:
-    """Count a layer's multiply-accumulates for one picture, over every place where it is used.
+def _has_matrices(layer: keras.layers.Layer) -> bool:
+    return any(len(weight.shape) > 1 for weight in parameters_of(layer))
+
+
+Shapes = dict[int, list[tuple[int, ...]]]
+
+
+def output_shapes(model: keras.Model, image_size: int) -> Shapes | None:
+    """Return the shapes of every layer's outputs for pictures of one size, by the layer's `id`.
+
+    A layer that is used several times has several. The graph is walked symbolically; nothing is computed.
 
     Args:
-        layer: Part of a functional model with known shapes.
+        model: Any model of pictures.
+        image_size: Height and width in pixels.
 
     Returns:
-        The count; 0 for layers without kernels; None where a shape is unknown, or how the layer computes.
+        The shapes without the batch, or None for a model that is not functional.
     """
-    if all(len(weight.shape) < 2 for weight in parameters_of(layer)):
+    shapes: Shapes = {}
+    try:
+        _walk(model, keras.KerasTensor((None, image_size, image_size, 3)), shapes)
+    except AttributeError:
+        return None
+    return shapes
+
+
+def _walk(model: keras.Model, inputs: Any, shapes: Shapes) -> Any:
+    """Run a functional model on symbolic inputs, noting every layer's output shape."""
+    graph = getattr(model, "_functional", model)  # a Sequential keeps its graph there
+
+    def symbolically(operation: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if isinstance(operation, keras.Model):
+                return _walk(operation, arguments[0], shapes)
+            outputs = operation.compute_output_spec(*arguments, **options)
+            shapes.setdefault(id(operation), []).append(tuple(keras.tree.flatten(outputs)[0].shape[1:]))
+            return outputs
+
+        return call
+
+    return graph._run_through_graph(inputs, operation_fn=symbolically)  # noqa: SLF001  # Keras has no public walk
+
+
+def layer_macs(layer: keras.layers.Layer, shapes: Shapes) -> int:
+    """Count a layer's multiply-accumulates for one picture, over every place where it is used.
+
+    Every element of the output is a sum over the kernel's window and its share of the input channels.
+    """
+    kernel = getattr(layer, "kernel", None)
+    if kernel is None:
         return 0
-    if not isinstance(layer, COUNTED):
-        return None
-    kernel = layer.kernel
-    nodes = getattr(layer, "_inbound_nodes", [])
-    if not nodes:
-        return None
-    total = 0
-    for node in nodes:
-        shape = node.outputs[0].shape[1:]
-        if None in shape:
-            return None
-        # Every element of the output is a sum over the kernel's window and its share of the input channels.
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            total += math.prod(shape) * math.prod(layer.kernel_size)
-        else:
-            total += math.prod(shape) * math.prod(kernel.shape[:-1])
-    return total
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    terms = math.prod(layer.kernel_size) if is_depthwise else math.prod(kernel.shape[:-1])
+    return sum(math.prod(shape) * terms for shape in shapes.get(id(layer), []))
 
 
-def _rows(model: keras.Model, rules: tuple[tuple[str, str], ...], image_size: int) -> list[StageRow]:
+def _rows(model: keras.Model, rules: tuple[tuple[str, str], ...], image_size: int, shapes: Shapes) -> list[StageRow]:
     """Group the layers into stages by the catalog's rules, or where the resolution changes."""
     grouped: dict[str, list[keras.layers.Layer]] = {}
     operators: dict[str, str] = {}
     for layer in leaf_layers(model):
         if not layer._inbound_nodes:  # noqa: SLF001  # inside someone's own class: its output is not known
             continue
-        key, operator = _stage_of(layer, rules)
-        if key:
+        key, operator = _stage_of(layer, rules, shapes)
+        if key and id(layer) in shapes:
             grouped.setdefault(key, []).append(layer)
             operators[key] = operator
     rows = []
     before = image_size
     for key, layers in grouped.items():
-        row = _row(operators[key], layers, before)
+        row = _row(operators[key], layers, before, shapes)
         if row.parameters or row.output_size[0] != before:
             rows.append(row)
             before = row.output_size[0]
     return rows
 
 
-def _stage_of(layer: keras.layers.Layer, rules: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+def _stage_of(layer: keras.layers.Layer, rules: tuple[tuple[str, str], ...], shapes: Shapes) -> tuple[str, str]:
     """Return the key of the stage a layer belongs to and its operator; an empty key belongs to none."""
     if layer.name in HEAD_LAYERS:
         return "head", HEAD_OPERATOR
@@ -191,26 +219,26 @@ def _stage_of(layer: keras.layers.Layer, rules: tuple[tuple[str, str], ...]) -> 
             return pattern, operator
     if rules:
         return "", ""
-    height, width = _size(layer)
+    height, width = _size(layer, shapes)
     return f"{height}x{width}", "Layers"
 
 
-def _size(layer: keras.layers.Layer) -> tuple[int, int]:
+def _size(layer: keras.layers.Layer, shapes: Shapes) -> tuple[int, int]:
     """Return height and width of a layer's output; (1, 1) where it has none."""
-    shape = layer.output.shape
-    return (shape[1], shape[2]) if len(shape) == 4 else (1, 1)
+    shape = shapes.get(id(layer), [()])[-1]
+    return (shape[0], shape[1]) if len(shape) == 3 else (1, 1)
 
 
-def _row(operator: str, layers: list[keras.layers.Layer], before: int) -> StageRow:
-    size = _size(layers[-1])
+def _row(operator: str, layers: list[keras.layers.Layer], before: int, shapes: Shapes) -> StageRow:
+    size = _size(layers[-1], shapes)
     return StageRow(
         operator=operator,
         stride=max(1, round(before / size[0])) if operator != HEAD_OPERATOR else 1,
-        channels=layers[-1].output.shape[-1],
+        channels=shapes[id(layers[-1])][-1][-1],
         layers=_blocks(layers),
         output_size=size,
         parameters=sum(math.prod(weight.shape) for layer in layers for weight in parameters_of(layer)),
-        macs=sum(layer_macs(layer) or 0 for layer in layers),
+        macs=sum(layer_macs(layer, shapes) for layer in layers),
     )
 
 

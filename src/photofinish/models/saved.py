@@ -69,7 +69,9 @@ def save(
         PhotofinishError: The disk is full; what was there before still is.
     """
     tensors = {
-        path: np.ascontiguousarray(ops.convert_to_numpy(variable.value)) for path, variable in _named(entrant.model)
+        # In one piece, as safetensors needs them; `ascontiguousarray` would make a line of a single number.
+        path: np.array(ops.convert_to_numpy(variable.value), order="C")
+        for path, variable in _named(entrant.model)
     }
     require_free_space(folder, sum(tensor.nbytes for tensor in tensors.values()) + (1 << 20), "saving the model")
     with writing(folder / TENSORS) as temporary:

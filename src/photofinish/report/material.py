@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
+from photofinish.report.names import with_short_names
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.plan import Plan
@@ -30,7 +31,7 @@ class Entrant:
 
     @property
     def name(self) -> str:
-        """The model as it was asked for."""
+        """The model's name, of a path only the file and the function."""
         return self.result.name
 
 
@@ -64,12 +65,13 @@ class Material:
             collect(folder).write(folder.results)
         results = Results.read(folder.results)
         cells, finished = read_cells(folder, plan)
+        shown = with_short_names(results)
         entrants = []
-        for index, result in enumerate(results.models):
+        for index, (result, named) in enumerate(zip(results.models, shown.models, strict=True)):
             own = tuple(one for one in finished if one.cell.model == result.name and one.cell.seed in result.seeds)
             histories = tuple(tuple(read_epochs(one.cell.folder.metrics)) for one in own)
-            entrants.append(Entrant(index, result, own, histories))
-        return cls(folder, plan, results, tuple(cells), tuple(entrants))
+            entrants.append(Entrant(index, named, own, histories))
+        return cls(folder, plan, shown, tuple(cells), tuple(entrants))
 
     @property
     def classes(self) -> tuple[str, ...]:

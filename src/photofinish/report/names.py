@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from photofinish.study.results import Results
+
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -38,3 +40,22 @@ def shortened(name: str, length: int) -> str:
         return shown
     tail = (length - 1) // 2
     return f"{shown[: length - 1 - tail]}…{shown[-tail:]}"
+
+
+def with_short_names(results: Results) -> Results:
+    """Return figures in which a model named by a path has only the file and the function for its name.
+
+    Models that would then have the same name keep their paths.
+
+    Args:
+        results: The figures of a study.
+    """
+    short = {model.name: model.name.rsplit("/", 1)[-1] for model in results.models}
+    if len(set(short.values())) < len(short):
+        return results
+    models = tuple(model.model_copy(update={"name": short[model.name]}) for model in results.models)
+    pairs = tuple(pair.model_copy(update={"a": short[pair.a], "b": short[pair.b]}) for pair in results.pairs)
+    warnings = list(results.warnings)
+    for name in sorted(short, key=len, reverse=True):
+        warnings = [warning.replace(name, short[name]) for warning in warnings]
+    return results.model_copy(update={"models": models, "pairs": pairs, "warnings": tuple(warnings)})

@@ -110,7 +110,7 @@ def run_cell(
         model=ModelRecord(
             parameters=count_parameters(entrant.model),
             trainable_parameters=sum(int(np.prod(v.shape)) for v in entrant.model.trainable_variables),
-            macs=count_macs(entrant.model),
+            macs=count_macs(entrant.model, image_size),
             input_scaling=entrant.input_scaling.description,
             weights=entrant.weights,
         ),
