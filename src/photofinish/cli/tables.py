@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from photofinish.cli.display import duration
+from photofinish.cli.board import duration
 from photofinish.study.results import Estimate, Results
 
 if TYPE_CHECKING:

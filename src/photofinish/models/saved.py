@@ -73,7 +73,7 @@ def save(
         path: np.array(ops.convert_to_numpy(variable.value), order="C")
         for path, variable in _named(entrant.model)
     }
-    require_free_space(folder, sum(tensor.nbytes for tensor in tensors.values()) + (1 << 20), "saving the model")
+    require_free_space(folder, saved_bytes(entrant.model), "the trained model")
     with writing(folder / TENSORS) as temporary:
         safetensors.numpy.save_file(tensors, temporary)
     manifest = SavedModel(
@@ -87,6 +87,11 @@ def save(
         sha256=_sha256(folder / TENSORS),
     )
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def saved_bytes(model: keras.Model) -> int:
+    """Return about how many bytes a saved network takes."""
+    return 4 * count_parameters(model) + (1 << 20)
 
 
 def read_manifest(folder: Path) -> SavedModel:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.report.names import with_short_names
+from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.plan import Plan

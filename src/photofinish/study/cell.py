@@ -25,6 +25,7 @@ from photofinish.runs import (
     unheard,
     versions,
 )
+from photofinish.storage import require_free_space
 
 PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -61,7 +62,7 @@ def run_cell(
 
     from photofinish.evaluation.predict import evaluate
     from photofinish.models import Head, build, count_macs, count_parameters
-    from photofinish.models.saved import save
+    from photofinish.models.saved import save, saved_bytes
     from photofinish.training import train
 
     keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
@@ -83,6 +84,10 @@ def run_cell(
         batch_normalization_momentum=settings.training.batch_normalization_momentum,
     )
     build_seconds = time.perf_counter() - start
+
+    predictions = sum(len(data.splits[split]) for split in ("validation", "test")) * 4 * len(data.record.classes)
+    # A disk that is too small shows now, not when hours of training are to be saved.
+    require_free_space(folder.path, saved_bytes(entrant.model) + predictions, "the trained model and its predictions")
 
     def record_epoch(record: EpochRecord) -> None:
         append_epoch(folder.metrics, record)

@@ -12,7 +12,8 @@ from photofinish.models import build_with_initial_values
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    # The one that insists on a number.
+    "adamw": lambda weight_decay, **options: keras.optimizers.AdamW(weight_decay=weight_decay or 0.0, **options),
     "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, nesterov=True, **options),
     # As the EfficientNet papers train: decay 0.9, momentum 0.9, epsilon 1e-3.
     "rmsprop": lambda **options: keras.optimizers.RMSprop(rho=0.9, momentum=0.9, epsilon=1e-3, **options),
