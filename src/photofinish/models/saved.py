@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from photofinish.config import Settings
 from photofinish.errors import WeightsError
 from photofinish.models.building import Entrant, Head, build
+from photofinish.models.describe import count_parameters
 from photofinish.models.scaling import Scaling
 from photofinish.storage import read_json, require_free_space, write_json, writing
 
