@@ -170,7 +170,17 @@ def compiled(step: Callable[..., Outputs], variables: Sequence[Any], *, assigns:
 
         function: Callable[..., Outputs] = tensorflow.function(step, jit_compile=True, autograph=False)
         return function
-    return step
+    return _with_tensors(step)
+
+
+def _with_tensors(step: Callable[..., Outputs]) -> Callable[..., Outputs]:
+    """Hand torch tensors where it is given arrays: the others convert them when they compile."""
+    import keras
+
+    def call(*arguments: Any) -> Outputs:
+        return step(*(keras.ops.convert_to_tensor(argument) for argument in arguments))
+
+    return call
 
 
 def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:

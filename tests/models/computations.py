@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -143,7 +144,9 @@ def digest(model: keras.Model) -> np.ndarray[Any, Any]:
     for variable in model.variables:
         value = numpy(variable.value)
         # The type of a generator's state differs from backend to backend.
-        total.update(variable.path.encode() + value.astype(np.int64 if value.dtype.kind in "iu" else "<f4").tobytes())
+        # Keras numbers the generators of a process.
+        path = re.sub(r"generator_\d+/", "generator/", variable.path)
+        total.update(path.encode() + value.astype(np.int64 if value.dtype.kind in "iu" else "<f4").tobytes())
     return np.array(total.hexdigest())
 
 

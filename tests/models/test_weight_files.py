@@ -182,7 +182,7 @@ def test_the_message_names_five_and_counts_the_others(target: keras.Model, tmp_p
 
 def test_the_weights_of_another_variant_are_refused(tmp_path: Path) -> None:
     source = build("efficientnetv2-b1", Head(None), image_size=32, seed=None).model
-    with pytest.raises(WeightsError, match="the model lacks block1b_project_bn/beta, .* and 77 more"):
+    with pytest.raises(WeightsError, match=r"the model lacks block1b_project_bn/beta, .* and 77 more"):
         EfficientNetV2("b0", classes=10, weights=write(tmp_path / "b1.h5", source))
 
 

@@ -91,7 +91,7 @@ def test_a_pictures_draws_depend_on_seed_epoch_and_its_place_alone() -> None:
 
 
 def test_draws_are_the_same_on_every_machine() -> None:
-    golden = [[0.77316, 0.40108, 0.87867], [0.86711, 0.92085, 0.65152]]
+    golden = [[0.943409, 0.786393, 0.162642], [0.152529, 0.526656, 0.53404]]
     np.testing.assert_allclose(augmentation_draws(2, seed=0, epoch=1), golden, atol=1e-5)
 
 

@@ -39,6 +39,10 @@ def values(model: keras.Model) -> dict[str, Array]:
     return {variable.path: np.array(variable.value) for variable in model.variables}
 
 
+def unheard(done: int) -> None:
+    """Listen to no progress."""
+
+
 def convolved(model: keras.Model, images: Array) -> Array:
     """Convolve by hand: windows times kernel."""
     windows = np.lib.stride_tricks.sliding_window_view(images / 100, (3, 3), axis=(1, 2))
@@ -64,7 +68,7 @@ def test_statistics_become_the_mean_over_batches_of_each_batchs_own(momentum: fl
 def test_nothing_else_changes_neither_weights_nor_dropout_nor_its_generator() -> None:
     model = network()
     before = values(model)
-    reestimate_statistics(model, prepare, batches(2), lambda done: None)
+    reestimate_statistics(model, prepare, batches(2), unheard)
     changed = {path for path, value in values(model).items() if (value != before[path]).any()}
     assert changed == {"bn/moving_mean", "bn/moving_variance"}
     assert any("seed_generator" in path for path in before)
@@ -76,13 +80,13 @@ def test_nothing_else_changes_neither_weights_nor_dropout_nor_its_generator() ->
 def test_a_frozen_layer_keeps_the_averages_it_computes_with() -> None:
     model = network(trainable=False)
     before = values(model)
-    assert not reestimate_statistics(model, prepare, batches(2), lambda done: None)
+    assert not reestimate_statistics(model, prepare, batches(2), unheard)
     assert all((value == before[path]).all() for path, value in values(model).items())
 
 
 def test_a_network_without_batch_normalization_is_left_alone() -> None:
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    assert not reestimate_statistics(model, prepare, batches(1), lambda done: None)
+    assert not reestimate_statistics(model, prepare, batches(1), unheard)
 
 
 def test_the_average_of_weights_is_numpys() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from photofinish.cli.board import duration
+from photofinish.report import wording
 from photofinish.study.results import Estimate, Results
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def results_table(results: Results) -> Table:
             f"{100 * model.test_accuracy.mean:.2f}%",
             interval(model.test_accuracy),
             duration(model.train_seconds.mean),
-            in_millions(model.parameters),
-            "unknown" if model.macs is None else f"{model.macs / 1e9:.3g} G",
+            wording.large(model.parameters),
+            "unknown" if model.macs is None else wording.large(model.macs),
         )
     return table
 
@@ -61,13 +62,3 @@ def description_table(description: Description) -> Table:
 def interval(estimate: Estimate) -> str:
     """Return an interval in per cent."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
-
-
-def in_millions(count: int) -> str:
-    """Return a count in millions.
-
-    Examples:
-        >>> in_millions(5_935_712)
-        '5.94 M'
-    """
-    return f"{count / 1e6:.2f} M"

@@ -1,0 +1,50 @@
+"""What `import photofinish` gives, and how quickly."""
+
+import subprocess
+import sys
+import time
+
+import photofinish as pf
+
+
+def seconds(*command: str) -> float:
+    """Return the best of three: a busy machine is not what is measured."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def test_the_public_names_are_these_and_all_of_them_exist():
+    assert pf.__all__ == ["RECIPES", "PhotofinishError", "Study", "compare", "models", "train"]
+    for name in pf.__all__:
+        assert getattr(pf, name) is not None
+    assert set(pf.__all__) < set(dir(pf))
+
+
+def test_the_public_models_are_these():
+    for name in ("EfficientNetV2", "ResNet50", "MobileNetV2"):
+        assert callable(getattr(pf.models, name))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(pf, "comparison")
+
+
+def test_importing_takes_at_most_a_second_and_does_not_import_keras():
+    assert seconds("-c", "import photofinish") <= 1.0
+    code = "import sys, photofinish, photofinish.cli; sys.exit(any(name in sys.modules for name in ('keras', 'jax')))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_takes_at_most_a_second():
+    assert seconds("-m", "photofinish", "--help") <= 1.0
+
+
+def test_the_version_is_printed():
+    printed = subprocess.run(
+        [sys.executable, "-m", "photofinish", "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    assert printed == f"photofinish {pf.__version__}\n"
