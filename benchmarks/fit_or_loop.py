@@ -6,8 +6,8 @@ Contestants, each in a process of its own, taking turns (A B C A B C ...):
     loop          our network, our loop
     fit           our network, `keras.Model.fit`
     applications  the network of keras.applications, `keras.Model.fit`
-All on JAX, float32, 32x32 pixels, Adam, sparse categorical cross-entropy, random pictures. A round trains 40 steps after
-10 of warm-up and reports the median step. Writes `benchmarks/results/<date>-fit-or-loop-<model>.json`.
+All on JAX, float32, 32x32 pixels, Adam, sparse categorical cross-entropy, random pictures. A round trains 40 steps
+after 10 of warm-up and reports the median step. Writes `benchmarks/results/<date>-fit-or-loop-<model>.json`.
 """
 
 from __future__ import annotations

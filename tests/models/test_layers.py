@@ -19,6 +19,8 @@ from photofinish.models.layers import (
     DepthwiseConvolution,
     InputScaling,
     PointwiseConvolution,
+    SpatialConvolution,
+    shifted_convolution,
     shifted_depthwise,
     use_fast_layers,
 )
@@ -27,6 +29,7 @@ Array = np.ndarray[Any, Any]
 LAYERS = {
     "InputScaling": lambda **options: InputScaling((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), reverse_channels=True, **options),
     "PointwiseConvolution": lambda **options: PointwiseConvolution(5, 1, activation="silu", **options),
+    "SpatialConvolution": lambda **options: SpatialConvolution(5, 3, padding="same", **options),
     "DepthwiseConvolution": lambda **options: DepthwiseConvolution(3, strides=2, padding="same", **options),
     "StochasticDepth": lambda **options: StochasticDepth(0.3, **options),
 }
@@ -112,6 +115,30 @@ def test_shifted_products_are_a_depthwise_convolution_with_its_gradients(
     def keras_own(x: Any, k: Any) -> Any:
         return ops.depthwise_conv(x, k[..., None], strides=stride, padding=padding)
 
+    assert_same_with_gradients(ours, keras_own, images, weights)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (1, 2), (2, 3), (4, 3)])
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 2), (5, 3), (1, 4)])
+def test_shifted_matrix_products_are_a_convolution_with_its_gradients(
+    height: int, width: int, kernel: tuple[int, int]
+) -> None:
+    def keras_own(x: Any, k: Any) -> Any:
+        return ops.conv(x, k, padding="same")
+
+    assert_same_with_gradients(shifted_convolution, keras_own, drawn(2, height, width, 4), drawn(*kernel, 4, 5, seed=1))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_spatial_convolution_is_a_convolution_on_tiny_maps_and_others(size: int) -> None:
+    assert_same_layer(
+        SpatialConvolution(6, 3, padding="same", activation="relu"),
+        keras.layers.Conv2D(6, 3, padding="same", activation="relu"),
+        drawn(2, size, size, 3),
+    )
+
+
+def assert_same_with_gradients(ours: Any, keras_own: Any, images: Array, weights: Array) -> None:
     results = []
     for convolve in (ours, keras_own):
         x, k = keras.Variable(images), keras.Variable(weights)
@@ -129,10 +156,21 @@ def test_shifted_products_are_a_depthwise_convolution_with_its_gradients(
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "sigmoid", "padding": "same"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_bias": False},
+        {"activation": "sigmoid", "padding": "same"},
+        {"strides": 2},
+        {"strides": 2, "padding": "same"},
+    ],
+)
 def test_a_pointwise_convolution_is_a_convolution(options: dict[str, Any]) -> None:
-    ours, theirs = PointwiseConvolution(6, 1, **options), keras.layers.Conv2D(6, 1, **options)
-    images = drawn(2, 5, 4, 3)
+    assert_same_layer(PointwiseConvolution(6, 1, **options), keras.layers.Conv2D(6, 1, **options), drawn(2, 5, 4, 3))
+
+
+def assert_same_layer(ours: keras.layers.Layer, theirs: keras.layers.Layer, images: Array) -> None:
     ours.build(images.shape)
     theirs.build(images.shape)
     for number, (mine, other) in enumerate(zip(ours.weights, theirs.weights, strict=True)):
@@ -146,12 +184,15 @@ def test_only_convolutions_that_ours_compute_alike_are_replaced() -> None:
     replaced = [
         layers.Conv2D(4, 1),
         layers.Conv2D(4, 1, padding="same", activation="relu"),
+        layers.Conv2D(4, 1, strides=2),
+        layers.Conv2D(4, 3, padding="same"),
         layers.DepthwiseConv2D(3),
         layers.DepthwiseConv2D(5, strides=2, padding="same"),
     ]
     kept = [
         layers.Conv2D(4, 3),
-        layers.Conv2D(4, 1, strides=2),
+        layers.Conv2D(4, 3, strides=2, padding="same"),
+        layers.Conv2D(4, 3, dilation_rate=2, padding="same"),
         layers.Conv2D(4, 1, groups=2),
         layers.Conv2D(4, 1, data_format="channels_first"),
         layers.DepthwiseConv2D(3, depth_multiplier=2),
