@@ -14,7 +14,6 @@ from photofinish.report import write_report
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
 from photofinish.study.execute import Observer, execute, only_one
 from photofinish.study.plan import Plan
-from photofinish.study.quiet import QuietObserver
 from photofinish.study.race import Race, check_models, run_race
 from photofinish.study.results import Results
 
@@ -46,7 +45,7 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
     seeds: int | Sequence[int] = 1,
     output: str | Path | None = None,
     backend: str = DEFAULT_BACKEND,
-    observer_for: Callable[[Plan, StudyFolder], Observer] = lambda *_: QuietObserver(),
+    observer_for: Callable[[Plan, StudyFolder], Observer] = lambda *_: Observer(),
     progress: Progress | None = None,
     command: str = "",
     **settings: Any,
@@ -136,7 +135,7 @@ def train(
     name = f"{cell_name(model)}-{cell_name(prepared.record.name)}-seed-{seed}"
     folder = RunFolder(Path(output) if output else Path("runs") / name)
     with only_one(folder.path):
-        record = execute(cell, prepared.folder, folder, observer or QuietObserver())
+        record = execute(cell, prepared.folder, folder, observer or Observer())
     if record.status == "failed":
         raise PhotofinishError(f"{model} failed: {record.error}")
     return folder.path, record

@@ -98,7 +98,7 @@ def test_running_it_again_goes_on_and_more_seeds_may_join(raced):
     record = StudyFolder(raced.folder / "study").cell(LINEAR, 0).record
     before = record.stat().st_mtime_ns
     result = raced("compare", SMALL, LINEAR, "--seeds", "3", *SHORT)
-    assert result.returncode == 0, result.stderr
+    assert "3 cells failed" in result.stderr, "what failed before belongs to the plan and is tried again"
     assert record.stat().st_mtime_ns == before
     assert result.stdout.count("done before") == 4
     assert results(raced.folder)["models"][1]["seeds"] == [0, 1, 2]
@@ -145,6 +145,28 @@ def test_a_loss_that_is_no_number_stops_with_a_diagnosis(photofinish):
     assert result.returncode == 1
     assert "the loss is nan" in result.stderr
     assert "learning rate" in result.stderr
+
+
+def test_a_hidden_softmax_is_found_and_named(photofinish):
+    result = photofinish("train", f"{TINY}:probabilities", *SHORT)
+    assert result.returncode == 1
+    assert "leave its softmax out" in result.stderr
+
+
+def test_someones_own_model_may_race_beside_published_weights(photofinish, shared_file):
+    (photofinish.cache / "weights").mkdir(exist_ok=True)
+    published = photofinish.cache / "weights" / "efficientnetv2-b0_notop.h5"
+    published.symlink_to(shared_file("efficientnetv2-b0_notop.h5"))
+    try:
+        arguments = ("--weights", "imagenet", *SHORT, "--epochs", "1", "--limit-train", "60", "--limit-test", "40")
+        result = photofinish("compare", "efficientnetv2-b0", SMALL, *arguments)
+    finally:
+        published.unlink()
+    assert result.returncode == 0, result.stderr
+    page = (photofinish.folder / "study" / "report.md").read_text()
+    assert "Weights before training: imagenet for efficientnetv2-b0; the model's own for tiny.py:small" in page.replace(
+        "\\", ""
+    )
 
 
 def test_every_cell_failing_is_a_failure(photofinish):

@@ -38,3 +38,10 @@ def explodes(classes, image_size):
 def fails(classes):
     """Fail as a user's code does."""
     raise RuntimeError("a mistake of mine")
+
+
+def probabilities(classes, image_size):
+    """Return a network that hides its softmax in an operation."""
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Dense(classes, name="scores")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.ops.softmax(x), name="probabilities")

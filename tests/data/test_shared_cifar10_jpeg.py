@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +15,12 @@ from photofinish.data import PreparedData, prepare
 
 pytestmark = pytest.mark.shared_data
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FINGERPRINT = "bf101c538aaf7a7428d0938a4ffd0c9539e688e2c4ccdbe6b751911c6fe97e63"
 
 
-def shared(name: str) -> Path:
-    folder = Path(os.environ.get("PHOTOFINISH_SHARED") or REPOSITORY.parent / "shared" / "data")
-    path = folder / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {folder}; name its folder in PHOTOFINISH_SHARED")
-    return path
-
-
 @pytest.fixture(scope="module")
-def archive() -> Path:
-    return shared("cifar10-jpeg.tar.xz")
+def archive(shared_file: Callable[[str], Path]) -> Path:
+    return shared_file("cifar10-jpeg.tar.xz")
 
 
 @pytest.fixture(scope="module")

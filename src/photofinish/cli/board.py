@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from photofinish.config import CellSettings
 from photofinish.runs import EpochRecord, RunRecord, StageEvent
-from photofinish.study.quiet import QuietObserver
+from photofinish.study.execute import Observer
 
 
 @dataclass
@@ -62,7 +62,7 @@ class CellState:
 
 
 @dataclass
-class Board(QuietObserver):
+class Board(Observer):
     """Keeps the state of all cells; the base of both displays."""
 
     cells: list[CellSettings]

@@ -22,6 +22,7 @@ from photofinish.storage.progress import Progress
 
 HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", "predictions"})
 RANDOM = "random"
+OWN = "the model's own"
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,13 @@ class Entrant:
         model: Takes pictures of 0-255, gives logits (or pooled features).
         input_scaling: How it scales pictures.
         weights: `random`, or the name of the weight set it started from.
+        head: What stands on the feature map, in words.
     """
 
     model: keras.Model
     input_scaling: Scaling
     weights: str
+    head: str = "pooling, dropout and one linear layer, as for every model"
 
 
 def build(
@@ -145,8 +148,8 @@ def _build_custom(
     inputs = keras.Input((image_size, image_size, 3), name="images")
     outputs = model(inputs)
     if len(outputs.shape) == 4:
-        model = keras.Model(inputs, head(outputs), name=model.name)
-    return Entrant(model, scaling.OWN, "the model's own")
+        return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN)
+    return Entrant(model, scaling.OWN, OWN, head=OWN)
 
 
 def locate_weights(

@@ -67,6 +67,13 @@ class InputScaling(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+def _with_bias_and_activation(layer: Any, outputs: Any) -> Any:
+    """Finish a convolution as Keras does."""
+    if layer.use_bias:
+        outputs = ops.add(outputs, layer.bias)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PointwiseConvolution(keras.layers.Conv2D):
     """A 1x1 convolution computed as a matrix product of every pixel, or of every second where its stride is 2.
@@ -81,9 +88,7 @@ class PointwiseConvolution(keras.layers.Conv2D):
         if (rows, columns) != (1, 1):
             inputs = inputs[:, ::rows, ::columns]
         outputs = ops.matmul(inputs, self.kernel[0, 0])
-        if self.use_bias:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return _with_bias_and_activation(self, outputs)
 
     @classmethod
     def replaces(cls, layer: keras.layers.Layer) -> bool:
@@ -109,9 +114,7 @@ class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
         if not (backend.active() == "jax" and backend.on_cpu()):
             return super().call(inputs)
         outputs = shifted_depthwise(inputs, self.kernel[..., 0], self.strides[0], self.padding)
-        if self.use_bias:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return _with_bias_and_activation(self, outputs)
 
     @classmethod
     def replaces(cls, layer: keras.layers.Layer) -> bool:
@@ -141,9 +144,7 @@ class SpatialConvolution(keras.layers.Conv2D):
         if not (is_tiny and backend.active() == "jax" and backend.on_cpu()):
             return super().call(inputs)
         outputs = shifted_convolution(inputs, self.kernel)
-        if self.use_bias:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return _with_bias_and_activation(self, outputs)
 
     @classmethod
     def replaces(cls, layer: keras.layers.Layer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from photofinish.report.names import with_short_names
+from photofinish.report.names import called, short_names, with_short_names
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
@@ -86,7 +86,9 @@ class Material:
     @property
     def differences(self) -> list[str]:
         """What was not equal between the models, as sentences."""
-        return not_equal([one.record for entrant in self.entrants for one in entrant.cells])
+        short = short_names(self.plan.models)
+        runs = [one.record for entrant in self.entrants for one in entrant.cells]
+        return [called(sentence, short) for sentence in not_equal(runs)]
 
     def link(self, run: RunFolder, file: str) -> str:
         """Return the address of a cell's file relative to the report."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 from photofinish.study.results import Results
 
@@ -42,20 +43,32 @@ def shortened(name: str, length: int) -> str:
     return f"{shown[: length - 1 - tail]}…{shown[-tail:]}"
 
 
-def with_short_names(results: Results) -> Results:
-    """Return figures in which a model named by a path has only the file and the function for its name.
+def short_names(models: Iterable[str]) -> dict[str, str]:
+    """Return what to call each model: of a path only the file and the function, unless two would be called alike.
 
-    Models that would then have the same name keep their paths.
+    Examples:
+        >>> short_names(["nets/mine.py:build", "resnet50"])
+        {'nets/mine.py:build': 'mine.py:build', 'resnet50': 'resnet50'}
+    """
+    short = {model: model.rsplit("/", 1)[-1] for model in models}
+    return short if len(set(short.values())) == len(short) else {model: model for model in short}
+
+
+def called(text: str, names: Mapping[str, str]) -> str:
+    """Return a text in which every model is called by its short name."""
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, names[name])
+    return text
+
+
+def with_short_names(results: Results) -> Results:
+    """Return figures in which every model is called by its short name.
 
     Args:
         results: The figures of a study.
     """
-    short = {model.name: model.name.rsplit("/", 1)[-1] for model in results.models}
-    if len(set(short.values())) < len(short):
-        return results
+    short = short_names(model.name for model in results.models)
     models = tuple(model.model_copy(update={"name": short[model.name]}) for model in results.models)
     pairs = tuple(pair.model_copy(update={"a": short[pair.a], "b": short[pair.b]}) for pair in results.pairs)
-    warnings = list(results.warnings)
-    for name in sorted(short, key=len, reverse=True):
-        warnings = [warning.replace(name, short[name]) for warning in warnings]
-    return results.model_copy(update={"models": models, "pairs": pairs, "warnings": tuple(warnings)})
+    warnings = tuple(called(warning, short) for warning in results.warnings)
+    return results.model_copy(update={"models": models, "pairs": pairs, "warnings": warnings})

@@ -46,6 +46,8 @@ class ModelRecord(Settings):
         macs: Multiply-accumulates of one picture at the run's image size, or None where they cannot be counted.
         input_scaling: How the model scales pictures of 0-255, in words.
         weights: What the weights were before training: `random`, or the name of a weight set.
+        head: What stands on the feature map, in words.
+        stochastic_depth: Largest probability with which a residual branch is dropped in training.
     """
 
     parameters: int
@@ -53,6 +55,8 @@ class ModelRecord(Settings):
     macs: int | None
     input_scaling: str
     weights: str
+    head: str = "not recorded"
+    stochastic_depth: float | None = None
 
 
 class StepSeconds(Settings):

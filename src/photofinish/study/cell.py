@@ -61,7 +61,7 @@ def run_cell(
     import keras
 
     from photofinish.evaluation.predict import evaluate
-    from photofinish.models import Head, build, count_macs, count_parameters
+    from photofinish.models import Head, StochasticDepth, all_layers, build, count_macs, count_parameters, is_custom
     from photofinish.models.saved import save, saved_bytes
     from photofinish.training import train
 
@@ -79,7 +79,8 @@ def run_cell(
         settings.model,
         head,
         image_size=image_size,
-        weights=settings.training.weights,
+        # Someone's own function loads what it wants to begin with; the report says so under "Not equal".
+        weights=None if is_custom(settings.model) else settings.training.weights,
         seed=settings.seed,
         batch_normalization_momentum=settings.training.batch_normalization_momentum,
     )
@@ -118,6 +119,10 @@ def run_cell(
             macs=count_macs(entrant.model, image_size),
             input_scaling=entrant.input_scaling.description,
             weights=entrant.weights,
+            head=entrant.head,
+            stochastic_depth=max(
+                (layer.rate for layer in all_layers(entrant.model) if isinstance(layer, StochasticDepth)), default=0.0
+            ),
         ),
         seconds=TimeRecord(
             build=build_seconds,

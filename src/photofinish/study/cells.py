@@ -191,6 +191,8 @@ def _treatment(run: RunRecord) -> dict[str, str]:
     alike: dict[str, object] = {
         "Weights before training": network.weights if network else settings.training.weights,
         "Input scaling": network.input_scaling if network else None,
+        "Head": network.head if network else None,
+        "Stochastic depth": network.stochastic_depth if network else None,
         "Statistics of BatchNormalization re-estimated": run.statistics_reestimated,
         "Backend": settings.backend,
         "Training steps": run.steps,

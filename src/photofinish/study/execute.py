@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import filelock
 
@@ -22,26 +21,26 @@ SECONDS_TO_STOP = 10.0
 LOCK = ".lock"
 
 
-class Observer(Protocol):
-    """Is told how the cells fare."""
+class Observer:
+    """Is told how the cells fare, and says nothing; displays override what they show."""
 
     def started(self, cell: CellSettings) -> None:
-        """Say that a cell's process starts."""
+        """Take note that a cell's process starts."""
 
     def skipped(self, cell: CellSettings, record: RunRecord) -> None:
-        """Say that a cell was finished before."""
+        """Take note that a cell was finished before."""
 
     def event(self, cell: CellSettings, event: StageEvent) -> None:
-        """Say where a cell is."""
+        """Take note where a cell is."""
 
     def epoch(self, cell: CellSettings, record: EpochRecord) -> None:
-        """Say how an epoch ended."""
+        """Take note how an epoch ended."""
 
     def finished(self, cell: CellSettings, record: RunRecord) -> None:
-        """Say that a cell is finished."""
+        """Take note that a cell is finished."""
 
     def failed(self, cell: CellSettings, error: str) -> None:
-        """Say that a cell failed."""
+        """Take note that a cell failed."""
 
 
 def execute(cell: CellSettings, prepared: Path, folder: RunFolder, observer: Observer) -> RunRecord:

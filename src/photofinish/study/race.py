@@ -91,6 +91,9 @@ def check_models(race: Race, progress: Progress | None = None) -> None:
         DownloadError: Weights could not be fetched.
     """
     backend.require_installed(race.backend)
+    impossible = [seed for seed in race.seeds if not 0 <= seed < 2**32]
+    if impossible or not race.seeds:
+        raise SettingsError(f"seeds {impossible}: there must be at least one, each from 0 to {2**32 - 1}")
     names = [cell_name(model) for model in race.models]
     if len(set(names)) != len(names):
         raise SettingsError(

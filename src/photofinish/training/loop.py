@@ -160,7 +160,11 @@ class _Trainer:
         return totals
 
     def validate(self, epoch: int) -> tuple[float, float]:
-        """Return loss and accuracy on the validation pictures."""
+        """Return loss and accuracy on the validation pictures.
+
+        Raises:
+            TrainingError: The model gives probabilities, on which the loss would be wrong.
+        """
         indices = self.data.splits["validation"]
         labels = self.data.labels[indices]
 
@@ -171,6 +175,8 @@ class _Trainer:
 
         with self.average.in_place() if self.average else contextlib.nullcontext():
             logits = self.predictor(self.data.images, indices, notify).logits
+        if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
+            raise TrainingError("the model gives probabilities; leave its softmax out, so that it gives logits")
         losses = ops.convert_to_numpy(cross_entropy(labels, ops.convert_to_tensor(logits)))
         return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
 
