@@ -12,7 +12,7 @@ from photofinish.data import Progress, prepare
 from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
-from photofinish.study.execute import Observer, execute, only_one
+from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, check_models, run_race
 from photofinish.study.results import Results
@@ -135,6 +135,7 @@ def train(
     name = f"{cell_name(model)}-{cell_name(prepared.record.name)}-seed-{seed}"
     folder = RunFolder(Path(output) if output else Path("runs") / name)
     with only_one(folder.path):
+        refuse_another_run(cell, folder)
         record = execute(cell, prepared.folder, folder, observer or Observer())
     if record.status == "failed":
         raise PhotofinishError(f"{model} failed: {record.error}")

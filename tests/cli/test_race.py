@@ -140,6 +140,15 @@ def test_the_same_seed_gives_the_same_predictions_to_the_last_bit(raced):
     assert (again.logits == before.logits).all()
 
 
+def test_a_finished_run_is_not_replaced_by_one_with_other_settings(raced):
+    run = StudyFolder(raced.folder / "study").cell(LINEAR, 0)
+    before = (run.checkpoints / "final.safetensors").read_bytes()
+    result = raced("train", LINEAR, "--epochs", "1", "--output", str(run.path))
+    assert result.returncode == 1
+    assert "holds a finished run" in result.stderr
+    assert (run.checkpoints / "final.safetensors").read_bytes() == before
+
+
 def test_a_loss_that_is_no_number_stops_with_a_diagnosis(photofinish):
     result = photofinish("train", EXPLODES, *SHORT)
     assert result.returncode == 1

@@ -54,7 +54,9 @@ def test_the_interval_of_the_mean_accuracy_covers_the_truth(seeds: int, pictures
         estimate = mean_accuracy(simulated_race(generator, (seeds, 1), pictures, (spread, 0))[0])
         covered += estimate.low <= TRUE_ACCURACY <= estimate.high
     print(f"coverage with {seeds} seeds, {pictures} pictures, spread {spread}: {covered / RACES:.1%}")
-    assert 0.93 <= covered / RACES <= 0.99
+    # Two seeds have one degree of freedom between them, and what is honest then is wide: 99.5% with 300 pictures and
+    # a steady model, where one race in a hundred would otherwise get an interval of no width and miss.
+    assert 0.93 <= covered / RACES <= (0.997 if seeds == 2 else 0.99)
 
 
 @pytest.mark.parametrize(
@@ -248,3 +250,22 @@ def test_absurd_amounts_of_work_are_not_advised() -> None:
     level[:, :] = first
     level[0, np.flatnonzero(first[0])[:2]] = False
     assert seeds_to_decide(first, level).seeds is None
+
+
+def wrong_on(pictures: int, *places: list[int]) -> NDArray[np.bool_]:
+    correct = np.ones((len(places), pictures), bool)
+    for seed, wrong in enumerate(places):
+        correct[seed, wrong] = False
+    return correct
+
+
+def test_seeds_that_agree_by_chance_do_not_make_an_interval_of_no_width() -> None:
+    # Both seeds are wrong on one picture, not the same one: their accuracies have no spread at all.
+    estimate = mean_accuracy(wrong_on(36, [3], [5]))
+    assert (estimate.low, estimate.high) == pytest.approx(wilson_interval(70 / 72, 72))
+
+
+def test_seeds_that_agree_by_chance_do_not_decide_a_race() -> None:
+    pair = compare_pair(wrong_on(100, [1, 2], [3, 4]), wrong_on(100, [5, 6, 7], [8, 9, 10]))
+    assert pair.low < 0 < pair.high
+    assert pair.p_value > 0.1

@@ -71,8 +71,8 @@ def cell_panels(material: Material) -> list[tuple[str, str, Markup]]:
 
 
 def _usual(losses: Sequence[float]) -> float:
-    """Return an upper end that a single diverging epoch cannot move far."""
-    return 2 * float(np.percentile(losses, 90))
+    """Return an upper end that the first epochs, when losses may be a hundred times the later ones, cannot move far."""
+    return 3 * float(np.median(losses))
 
 
 def _panel(entrant: Entrant, name: str, history: History, axes: tuple[Axis, Axis, Axis]) -> Markup:

@@ -84,6 +84,23 @@ def finished_before(cell: CellSettings, folder: RunFolder) -> RunRecord | None:
     return record if record.status == "finished" and record.settings == cell else None
 
 
+def refuse_another_run(cell: CellSettings, folder: RunFolder) -> None:
+    """Refuse to replace a finished run of other settings, or to write into a folder that is something else.
+
+    Raises:
+        StudyError: The folder holds such a thing.
+    """
+    if folder.record.exists():
+        record = RunRecord.read(folder.record)
+        if record.status == "finished" and record.settings != cell:
+            raise StudyError(
+                f"{folder.path} holds a finished run of {record.settings.model} with other settings; "
+                "choose another --output"
+            )
+    elif not folder.log.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
+        raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
+
+
 def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | None:
     """Run the worker and pass on what it says; return why it failed, or None."""
     log = RunFolder(task.folder).log

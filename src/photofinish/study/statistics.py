@@ -67,6 +67,9 @@ def mean_accuracy(correct: NDArray[np.bool_]) -> Estimate:
         seed_margin = _student(table.seeds - 1, LEVEL) * math.sqrt(table.seed_part)
         low = max(0.0, table.mean - math.hypot(seed_margin, table.mean - low))
         high = min(1.0, table.mean + math.hypot(seed_margin, high - table.mean))
+        # Seeds of equal accuracy by chance do not make the noise of single answers nothing.
+        least = wilson_interval(table.mean, table.seeds * table.pictures)
+        low, high = min(low, least[0]), max(high, least[1])
     return Estimate(mean=table.mean, low=low, high=high, per_seed=per_seed)
 
 
@@ -188,16 +191,20 @@ class PairVariances:
         centre: The difference, drawn towards zero by the pseudo-pictures.
         seed_parts: Variances that come from seeds and their degrees of freedom, one entry for each margin.
         picture_part: Variance that comes from the pictures.
+        least: Variance of the noise of single answers, which is always there: seeds of equal accuracy by chance do
+            not make the whole of it nothing.
     """
 
     centre: float
     seed_parts: tuple[tuple[float, float], ...]
     picture_part: float
+    least: float
 
     def margin(self, level: float) -> float:
         """Return half the width of the interval that misses the true difference with probability `level`."""
         seeds = sum(_student(freedom, level) ** 2 * variance for variance, freedom in self.seed_parts)
-        return math.sqrt(seeds + float(ndtri(level / 2)) ** 2 * self.picture_part)
+        normal = float(ndtri(level / 2)) ** 2
+        return math.sqrt(max(seeds + normal * self.picture_part, normal * self.least))
 
     def p_value(self) -> float:
         """Return the level at which the interval just reaches zero."""
@@ -231,7 +238,7 @@ def _pair_variances(a: TwoWay, b: TwoWay) -> PairVariances:
         # Welch's degrees of freedom are too many when the model with fewer seeds is the less steady one, and
         # a model whose seeds failed usually is.
         seed_parts = ((a.seed_part, a.seeds - 1), (b.seed_part, b.seeds - 1))
-    return PairVariances(centre, seed_parts, max(0.0, picture_part - rest))
+    return PairVariances(centre, seed_parts, max(0.0, picture_part - rest), least=a.rest_part + b.rest_part)
 
 
 def _welch(a: TwoWay, b: TwoWay) -> tuple[float, float]:

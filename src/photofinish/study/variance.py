@@ -28,8 +28,7 @@ class TwoWay:
         mean: Accuracy over all seeds and pictures.
         picture_means: Accuracy of each picture over the seeds, shape (pictures,).
         between_seeds: Sample variance of the seeds' accuracies, or 0 for one seed. Its expectation is the
-            seed
-            variance + rest variance / N: it holds the rest already.
+            seed variance + rest variance / N: it holds the rest already.
         rest: Variance left when seed and picture are taken out, or 0 for one seed.
     """
 

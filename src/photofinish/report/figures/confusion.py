@@ -41,7 +41,8 @@ def heat_map(name: str, counts: NDArray[np.int64], classes: Sequence[str]) -> Ma
 
 def _with_numbers(counts: NDArray[np.int64], classes: Sequence[str]) -> tuple[float, float, list[Markup]]:
     longest = max(len(shortened(one, 14)) for one in classes)
-    side, left = (37.0 if len(classes) <= 10 else 32.0), 22 + 7.0 * longest
+    # The axis' own title stands left of the first column's name.
+    side, left = (37.0 if len(classes) <= 10 else 32.0), max(74.0, 22 + 7.0 * longest)
     # Short names stand upright over their columns; longer ones are turned.
     turned = longest * 7.0 > side
     top = 26 + (5.4 * longest if turned else 14.0)
