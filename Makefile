@@ -48,4 +48,4 @@ lock:
 	  pyproject.toml --constraint requirements/test.txt --output-file requirements/runtime.txt
 
 clean:
-	rm -rf $(ENVIRONMENT) build studies runs
+	rm -rf $(ENVIRONMENT) build

@@ -75,7 +75,7 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
         raise SettingsError("no models: name at least one, for example efficientnetv2-b0 resnet50")
     race = Race(
         models=tuple(dict.fromkeys(chosen)),
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
         data=resolved.data,
         training=resolved.training,
         recipe=resolved.recipe,
@@ -135,7 +135,7 @@ def train(
     name = f"{cell_name(model)}-{cell_name(prepared.record.name)}-seed-{seed}"
     folder = RunFolder(Path(output) if output else Path("runs") / name)
     with only_one(folder.path):
-        refuse_another_run(cell, folder)
+        refuse_another_run(cell, prepared.record, folder)
         record = execute(cell, prepared.folder, folder, observer or Observer())
     if record.status == "failed":
         raise PhotofinishError(f"{model} failed: {record.error}")

@@ -122,6 +122,24 @@ def test_evaluate_prints_the_stored_figures_and_can_predict_anew(raced):
     assert "confusion" in raced("evaluate", run).stdout
 
 
+def test_an_option_wins_over_the_settings_file_and_a_file_that_lies_here_stands_in_for_no_library(raced):
+    (raced.folder / "settings.toml").write_text("epochs = 7\nlimit_train = 300\n")
+    (raced.folder / "keras.py").write_text("raise ImportError('a file that happens to lie here')")
+    try:
+        arguments = ("--settings", "settings.toml", "--epochs", "2", "--output", "study")
+        code = "import sys; from photofinish.cli import main; sys.exit(main())"
+        result = subprocess.run(
+            [sys.executable, "-P", "-c", code, "compare", LINEAR, *arguments],
+            cwd=raced.folder, env=raced.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        (raced.folder / "keras.py").unlink()
+    assert "Traceback" not in result.stderr
+    assert "belongs to another plan" not in result.stderr
+    assert result.stdout.count("done before") >= 4
+    assert "a mistake of mine" in result.stdout, "the cells that are tried again find the real Keras"
+
+
 def test_the_report_can_be_written_again_without_keras(raced, tmp_path):
     (tmp_path / "keras.py").write_text("raise ImportError('Keras must not be needed')")
     (raced.folder / "study" / "report.html").unlink()

@@ -61,6 +61,12 @@ def test_an_unknown_option_names_the_nearest(photofinish):
     assert "Traceback" not in result.stderr
 
 
+def test_an_option_that_a_verb_would_not_heed_is_refused(photofinish):
+    result = photofinish("data", "check", "digits", "--epochs", "3")
+    assert result.returncode == 2
+    assert "--epochs" in result.stderr
+
+
 def test_an_empty_class_is_named(photofinish):
     root = make_folder(photofinish.folder / "leaves", ["oak", "ash"])
     (root / "elm").mkdir()

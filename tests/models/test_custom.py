@@ -171,6 +171,13 @@ def test_a_file_that_does_not_run_is_named_in_one_line(tmp_path: Path, content: 
         build(f"{tmp_path / 'broken.py'}:net", Head(5), image_size=8)
 
 
+def test_a_file_may_import_its_neighbours_and_they_stand_in_for_no_library(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("width = 3")
+    (tmp_path / "keras.py").write_text("raise RuntimeError")
+    (tmp_path / "mine.py").write_text("import neighbour\n" + SOURCE)
+    assert build(f"{tmp_path / 'mine.py'}:logits", Head(5), image_size=8).model.output_shape == (None, 5)
+
+
 def test_published_weights_are_not_for_someones_own_model(nets: Callable[[str], str]) -> None:
     with pytest.raises(SettingsError, match="load them in your function"):
         build(nets("logits"), Head(5), image_size=8, weights="imagenet")

@@ -230,6 +230,14 @@ def test_the_promised_number_of_seeds_settles_four_of_five_races() -> None:
     assert 60 <= decided <= 97
 
 
+def test_an_undecided_race_whose_variances_look_sufficient_is_advised_one_more_seed() -> None:
+    # Seeds of very different steadiness leave the test one degree of freedom, and the estimate expects two.
+    pictures = np.arange(400)
+    first, second = np.stack([pictures < 360] * 2), np.stack([pictures < 328, pictures < 312])
+    assert verdict(1, compare_pair(first, second).p_value) == "undecided"
+    assert seeds_to_decide(first, second).seeds == 1
+
+
 def test_no_advice_is_given_where_there_is_no_difference() -> None:
     answers = np.random.default_rng(0).random((3, 100)) < 0.8
     assert seeds_to_decide(answers, answers) == MoreWork(seeds=None, pictures=None)

@@ -195,6 +195,14 @@ def test_a_loss_that_is_not_a_number_stops_training_and_says_what_to_try(few: Fe
         run(network(norm=False), few(21), epochs=4, optimizer="sgd", learning_rate=1e30)
 
 
+def test_a_validation_loss_that_is_not_a_number_stops_training_and_says_what_to_try(few: Few) -> None:
+    # Training mode does not look at the moving averages, validation does.
+    model = network()
+    model.get_layer("bn").moving_variance.assign(np.full(8, np.nan, np.float32))
+    with pytest.raises(TrainingError, match=r"the validation loss is nan after epoch 1: try a smaller learning rate"):
+        run(model, few(8))
+
+
 def test_under_a_moving_average_the_averaged_weights_are_validated_and_left(few: Few) -> None:
     data = few(8)
     model = network()

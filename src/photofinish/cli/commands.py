@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from photofinish.cli.options import with_settings
+from photofinish.cli.options import with_data_settings, with_settings
 
 app = typer.Typer(
     help="Race image classifiers on your own pictures and get a verdict you can trust.",
@@ -72,7 +72,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     from photofinish.report.names import with_short_names
     from photofinish.report.verdict import cost_sentence, verdict_sentence
 
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, markup=False)
     boards: list[LiveBoard | LineBoard] = []
 
     def observer_for(plan: Any, folder: Any) -> LiveBoard | LineBoard:
@@ -99,8 +99,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
             observer_for=observer_for,
             progress=preparation,
             command=shlex.join(["photofinish", *sys.argv[1:]]),
-            **_from_file(settings_file),
-            **settings,
+            **{**_from_file(settings_file), **settings},
         )
     finally:
         preparation.close()
@@ -139,7 +138,7 @@ def train(  # noqa: PLR0913  # each argument is an option
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.config import CellSettings
 
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, markup=False)
     preparation = PreparationProgress(console)
     cell = CellSettings.of({"model": model, "seed": seed})
     board = (LiveBoard if console.is_terminal else LineBoard)([cell], console)
@@ -147,7 +146,7 @@ def train(  # noqa: PLR0913  # each argument is an option
         with board:
             folder, record = api.train(
                 model, data, recipe=recipe, seed=seed, output=output, backend=backend, observer=board,
-                progress=preparation, **_from_file(settings_file), **settings,
+                progress=preparation, **{**_from_file(settings_file), **settings},
             )  # fmt: skip
     finally:
         preparation.close()
@@ -191,7 +190,7 @@ def describe(
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(description), indent=1))
     else:
-        Console().print(description_table(description))
+        Console(markup=False).print(description_table(description))
 
 
 @app.command()
@@ -239,7 +238,7 @@ def report(study: Annotated[Path, typer.Argument(help="A study folder.")]) -> No
 
 
 @data_app.command("check")
-@with_settings
+@with_data_settings
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, cifar100, or a folder or archive of pictures.")],
     as_json: JsonOption = False,

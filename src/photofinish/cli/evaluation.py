@@ -57,7 +57,8 @@ def _predict_anew(folder: RunFolder, data: str, split: str) -> tuple[Predictions
 
     manifest = read_manifest(folder.checkpoints)
     record = RunRecord.read(folder.record)
-    prepared = prepare(record.settings.data.but(source=data, limit_train=None, limit_test=None))
+    # The limit on training pictures stays: without it, validation pictures would be drawn from those trained on.
+    prepared = prepare(record.settings.data.but(source=data, limit_test=None))
     if prepared.record.classes != manifest.class_names:
         raise SettingsError(
             f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
@@ -84,7 +85,8 @@ def _as_dictionary(predictions: Predictions, classes: tuple[str, ...]) -> dict[s
 
 
 def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str) -> None:
-    console = Console()
+    # A class may be called [red].
+    console = Console(markup=False)
     low, high = _interval(predictions)
     accuracy, loss = metrics.accuracy(predictions), metrics.negative_log_likelihood(predictions)
     console.print(

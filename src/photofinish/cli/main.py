@@ -28,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or that of the error that was printed.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup asks for SIGHUP to be ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except ArgumentsError as error:
@@ -55,5 +58,5 @@ def _fail(message: str, code: int) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat a request to terminate like Ctrl-C: stop the running cell, keep the finished ones."""
+    """Treat a request to terminate or a closed terminal like Ctrl-C: stop the running cell, keep the finished ones."""
     raise KeyboardInterrupt

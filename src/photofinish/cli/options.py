@@ -11,16 +11,19 @@ import typer
 
 from photofinish.config import DataSettings, Settings, TrainingSettings
 
-PANELS: dict[str, type[Settings]] = {"Data": DataSettings, "Training": TrainingSettings}
+Panels = dict[str, type[Settings]]
+DATA_PANEL: Panels = {"Data": DataSettings}
+ALL_PANELS: Panels = {**DATA_PANEL, "Training": TrainingSettings}
 # `--data` sets it.
 NOT_OPTIONS = frozenset({"source"})
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def with_settings(command: Callable[..., None], panels: Panels = ALL_PANELS) -> Callable[..., None]:
     """Give a command an option for every setting; those that were used arrive as the argument `settings`.
 
     Args:
         command: Takes `settings`, a dictionary, among its arguments.
+        panels: The groups of settings that the command heeds, by the headings of its help.
     """
 
     @functools.wraps(command)
@@ -30,7 +33,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     options = {
         name: _option(group, name, panel)
-        for panel, group in PANELS.items()
+        for panel, group in panels.items()
         for name in group.model_fields
         if name not in NOT_OPTIONS
     }
@@ -44,6 +47,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__signature__ = own.replace(parameters=[*keywords, *added])  # type: ignore[attr-defined]  # read by typer
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
     return wrapped
+
+
+def with_data_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting of the data; see `with_settings`."""
+    return with_settings(command, DATA_PANEL)
 
 
 def _option(group: type[Settings], name: str, panel: str) -> Any:

@@ -41,7 +41,7 @@ def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Prog
     Every file is hashed before anything else, so a set that was prepared before is recognised by its content;
     of files that have not changed since, the hash is remembered. Pictures are divided before they are
     decoded: with a limit only those in use are decoded, and one that does not decode changes nothing for the
-        others.
+    others.
 
     Args:
         settings: Which pictures, and how to divide them.

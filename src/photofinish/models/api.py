@@ -45,7 +45,7 @@ def EfficientNetV2(  # noqa: N802  # networks are named like classes throughout 
     """
     if variant not in VARIANTS:
         raise SettingsError(f"unknown variant '{variant}' of EfficientNetV2: {nearest(variant, VARIANTS)}")
-    head = Head(classes, VARIANTS[variant].dropout if dropout is None else dropout)
+    head = Head(classes, VARIANTS[variant].dropout if dropout is None else dropout, as_published=True)
     return build(f"efficientnetv2-{variant}", head, image_size=image_size, weights=weights, seed=seed).model
 
 

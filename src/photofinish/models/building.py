@@ -23,6 +23,7 @@ from photofinish.storage.progress import Progress
 HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", "predictions"})
 RANDOM = "random"
 OWN = "the model's own"
+OFFICIAL_CLASSIFIER = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class Head:
         classes: Number of classes, or None to end in the pooled features.
         dropout: Dropout before the classifier.
         units: Width of a hidden dense layer with ReLU, or None.
+        as_published: Start the classifier as the official EfficientNet code does, uniform within 1 / sqrt(classes).
+            For a thousand classes that is small; for ten it gives logits so large that the first loss is three to
+            six times that of guessing. Otherwise it starts from Glorot's uniform distribution.
     """
 
     classes: int | None
     dropout: float = 0.2
     units: int | None = None
+    as_published: bool = False
 
     def __call__(self, x: Any) -> Any:
         """Build the head on a feature map (batch, height, width, channels), symbolic."""
@@ -48,10 +53,9 @@ class Head:
             x = keras.layers.Dense(self.units, activation="relu", kernel_initializer="he_normal", name="top_dense")(x)
         if self.dropout > 0:
             x = keras.layers.Dropout(self.dropout, name="top_dropout")(x)
-        # Uniform within 1 / sqrt(classes), as the official EfficientNet code starts its classifier.
-        uniform = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
+        initializer = OFFICIAL_CLASSIFIER if self.as_published else "glorot_uniform"
         # Logits leave in float32 whatever the precision of the layers below.
-        return keras.layers.Dense(self.classes, kernel_initializer=uniform, dtype="float32", name="predictions")(x)
+        return keras.layers.Dense(self.classes, kernel_initializer=initializer, dtype="float32", name="predictions")(x)
 
 
 @dataclass(frozen=True)

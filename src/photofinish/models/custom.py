@@ -61,6 +61,10 @@ def _load(path: Path) -> ModuleType:
         raise SettingsError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
+    # The file may import its neighbours; last, so that none of them stands in for a library.
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
         specification.loader.exec_module(module)
     except Exception as error:  # any failure of the user's own file is theirs to see in one line

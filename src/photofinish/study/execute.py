@@ -14,7 +14,7 @@ import filelock
 
 from photofinish.config import CellSettings
 from photofinish.errors import PhotofinishError, StudyError
-from photofinish.runs import EpochRecord, Predictions, RunFolder, RunRecord, StageEvent
+from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent
 from photofinish.study.worker import Message, Task
 
 SECONDS_TO_STOP = 10.0
@@ -84,17 +84,18 @@ def finished_before(cell: CellSettings, folder: RunFolder) -> RunRecord | None:
     return record if record.status == "finished" and record.settings == cell else None
 
 
-def refuse_another_run(cell: CellSettings, folder: RunFolder) -> None:
-    """Refuse to replace a finished run of other settings, or to write into a folder that is something else.
+def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
+    """Refuse to replace a finished run of other settings or pictures, or to write into a folder that is something else.
 
     Raises:
         StudyError: The folder holds such a thing.
     """
     if folder.record.exists():
         record = RunRecord.read(folder.record)
-        if record.status == "finished" and record.settings != cell:
+        if record.status == "finished" and (record.settings != cell or record.data != data):
+            other = "settings" if record.settings != cell else "pictures"
             raise StudyError(
-                f"{folder.path} holds a finished run of {record.settings.model} with other settings; "
+                f"{folder.path} holds a finished run of {record.settings.model} with other {other}; "
                 "choose another --output"
             )
     elif not folder.log.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
@@ -129,10 +130,11 @@ def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | No
 def _process(errors: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker in its own session, and leave none behind.
 
-    The terminal sends Ctrl-C to every process of its session; the worker is to be stopped by us, once.
+    The terminal sends Ctrl-C to every process of its foreground group; the worker is to be stopped by us, once.
     """
     process = subprocess.Popen(  # our own module, by the interpreter we run in
-        [sys.executable, "-m", "photofinish.study.worker"],
+        # -P: a file in the current folder must not stand in for a library of its name.
+        [sys.executable, "-P", "-m", "photofinish.study.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

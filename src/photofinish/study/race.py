@@ -135,16 +135,16 @@ def make_plan(race: Race, data: PreparedData) -> Plan:
 def default_folder(plan: Plan) -> Path:
     """Return `studies/<data>-<recipe>-<hash>`: the same plan has the same folder, so that it is resumed.
 
-    Models and seeds are not part of it: more of them may join.
+    Models and seeds are not part of it, because more of them may join; nor is where the pictures lie.
     """
     content = [
         plan.backend,
-        plan.data_settings.model_dump(),
+        plan.data_settings.model_dump(exclude={"source"}),
         plan.training.model_dump(),
         plan.data.fingerprint,
     ]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("studies") / f"{cell_name(plan.data.name)}-{plan.recipe}-{digest}"
+    return Path("studies") / f"{cell_name(plan.data.name)}-{cell_name(plan.recipe)}-{digest}"
 
 
 def join_plan(folder: StudyFolder, plan: Plan) -> Plan:

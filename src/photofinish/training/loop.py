@@ -163,7 +163,7 @@ class _Trainer:
         """Return loss and accuracy on the validation pictures.
 
         Raises:
-            TrainingError: The model gives probabilities, on which the loss would be wrong.
+            TrainingError: The model gives probabilities, on which the loss would be wrong, or the loss is no number.
         """
         indices = self.data.splits["validation"]
         labels = self.data.labels[indices]
@@ -178,6 +178,11 @@ class _Trainer:
         if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             raise TrainingError("the model gives probabilities; leave its softmax out, so that it gives logits")
         losses = ops.convert_to_numpy(cross_entropy(labels, ops.convert_to_tensor(logits)))
+        if not np.isfinite(losses).all():
+            raise TrainingError(
+                f"the validation loss is {losses.mean()} after epoch {epoch}: try a smaller learning rate, some "
+                "warm-up epochs, or a smaller BatchNormalization momentum"
+            )
         return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
 
     def finish(self) -> bool:

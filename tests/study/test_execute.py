@@ -1,0 +1,34 @@
+"""A finished run stands for its settings and its pictures, and is not mistaken for another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from photofinish.config import CellSettings
+from photofinish.errors import StudyError
+from photofinish.runs import DataRecord, RunFolder, RunRecord
+from photofinish.study.execute import refuse_another_run
+
+CELL = CellSettings(model="resnet50")
+DATA = DataRecord(
+    name="leaves", fingerprint="a" * 64, classes=("ash", "oak"), train=6, validation=2, test=2, stored_size=(8, 8)
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "data", "says"),
+    [
+        (CELL.but(seed=1), DATA, "with other settings"),
+        (CELL, DATA.but(fingerprint="b" * 64), "with other pictures"),
+    ],
+)
+def test_a_finished_run_of_something_else_is_not_replaced(
+    tmp_path: Path, cell: CellSettings, data: DataRecord, says: str
+) -> None:
+    folder = RunFolder(tmp_path)
+    RunRecord(status="finished", settings=CELL, data=DATA).write(folder.record)
+    refuse_another_run(CELL, DATA, folder)
+    with pytest.raises(StudyError, match=says):
+        refuse_another_run(cell, data, folder)
