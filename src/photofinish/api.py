@@ -83,7 +83,8 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
         command=command,
     )
     folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress)
-    write_report(folder)
+    with only_one(folder.path):
+        write_report(folder)
     failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
     return Study(folder.path, results, folder.report_html, tuple(failed))
 

@@ -9,7 +9,6 @@ pure function of their values, which are donated from call to call.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -19,6 +18,8 @@ from typing import Any, TypeVar
 
 from photofinish.errors import SettingsError, nearest
 
+# JAX's own name of the event that a program was found in the persistent cache.
+CACHE_HIT = "/jax/compilation_cache/cache_hits"
 EXTRAS = {"jax": "", "tensorflow": "[tensorflow]", "torch": "[torch]"}
 
 Outputs = TypeVar("Outputs")
@@ -64,6 +65,19 @@ def require_installed(name: str) -> None:
         )
 
 
+_cache_hits: list[str] = []
+
+
+def programs_from_cache() -> int:
+    """Return how many programs this process found compiled in JAX's persistent cache."""
+    return len(_cache_hits)
+
+
+def _note_cache_hit(event: str, **_: Any) -> None:
+    if event == CACHE_HIT:
+        _cache_hits.append(event)
+
+
 def _configure(name: str) -> None:
     """Set what must be set before the first computation."""
     if name == "jax" and os.environ.get("PHOTOFINISH_COMPILATION_CACHE", "on") != "off":
@@ -73,6 +87,7 @@ def _configure(name: str) -> None:
 
         # A program compiled once serves every later seed and start. One gigabyte holds some twenty large networks.
         if jax.config.jax_compilation_cache_dir is None:
+            jax.monitoring.register_event_listener(_note_cache_hit)
             jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled")))
             jax.config.update("jax_compilation_cache_max_size", 1 << 30)
 
@@ -291,11 +306,3 @@ def device_name() -> str:
     import torch
 
     return str(torch.cuda.get_device_name())
-
-
-def version(name: str) -> str:
-    """Return the installed version of a backend."""
-    for distribution in (name, f"{name}-cpu"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(distribution)
-    return "unknown"

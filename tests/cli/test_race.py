@@ -101,7 +101,10 @@ def test_running_it_again_goes_on_and_more_seeds_may_join(raced):
     assert "3 cells failed" in result.stderr, "what failed before belongs to the plan and is tried again"
     assert record.stat().st_mtime_ns == before
     assert result.stdout.count("done before") == 4
-    assert results(raced.folder)["models"][1]["seeds"] == [0, 1, 2]
+    figures = results(raced.folder)
+    assert figures["models"][1]["seeds"] == [0, 1, 2]
+    assert any("Seeds were added after results had been seen" in warning for warning in figures["warnings"])
+    assert "--seeds 3" in (raced.folder / "study" / "report.md").read_text()
 
 
 def test_another_plan_is_refused_and_the_difference_named(raced):
@@ -115,7 +118,10 @@ def test_another_plan_is_refused_and_the_difference_named(raced):
 def test_evaluate_prints_the_stored_figures_and_can_predict_anew(raced):
     run = str(StudyFolder(raced.folder / "study").cell(SMALL, 0).path)
     stored = json.loads(raced("evaluate", run, "--json").stdout)
-    anew = raced("evaluate", run, "--data", "digits", "--json")
+    unnamed = raced("evaluate", run, "--data", "digits")
+    assert unnamed.returncode == 1
+    assert "to have its code run, name it" in unnamed.stderr
+    anew = raced("evaluate", run, "--data", "digits", "--model", SMALL, "--json")
     assert anew.returncode == 0, anew.stderr
     assert json.loads(anew.stdout)["accuracy"] == stored["accuracy"]
     assert np.sum(stored["confusion"]) == 359
@@ -218,6 +224,17 @@ def test_an_interrupted_race_leaves_no_process_and_is_resumed(photofinish, numbe
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("done before") == 1
     assert len(read_epochs(second.metrics)) == 40, "what the first attempt left is replaced"
+
+
+def test_a_model_whose_file_was_changed_does_not_join_its_earlier_self(photofinish):
+    mine = photofinish.folder / "mine.py"
+    mine.write_text(TINY.read_text())
+    arguments = ("compare", "mine.py:linear", "--epochs", "1", "--limit-train", "100", "--output", "study")
+    assert photofinish(*arguments).returncode == 0
+    mine.write_text(TINY.read_text() + "\n# another version\n")
+    result = photofinish(*arguments, "--seeds", "2")
+    assert result.returncode == 1
+    assert "the file behind mine.py:linear was" in result.stderr
 
 
 def test_two_races_in_one_folder_are_refused(photofinish):

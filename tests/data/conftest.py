@@ -24,7 +24,7 @@ def cache(tmp_path: Path) -> Path:
 def make_pictures() -> MakePictures:
     """Write PNG pictures of noise: `{"train/cat": 5}` gives `train/cat/0.png` to `4.png`, no two alike."""
 
-    def make(root: Path, counts: Mapping[str, int], size: tuple[int, int] = (12, 10), seed: int = 0) -> Path:
+    def make(root: Path, counts: Mapping[str, int], size: tuple[int, int] = (12, 12), seed: int = 0) -> Path:
         generator = np.random.default_rng(seed)
         for folder, count in counts.items():
             (root / folder).mkdir(parents=True)

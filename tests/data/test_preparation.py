@@ -43,7 +43,7 @@ def test_the_digits_are_prepared_as_published(cache: Path) -> None:
 
 def test_pictures_of_one_small_size_are_stored_as_they_are(pets: Path, cache: Path) -> None:
     data = prepare(settings(pets), cache=cache)
-    assert data.record.stored_size == (12, 10)
+    assert data.record.stored_size == (12, 12)
     for index in (0, 17, 59):
         np.testing.assert_array_equal(data.images[index], np.asarray(Image.open(pets / str(data.ids[index]))))
 
@@ -210,7 +210,7 @@ def test_a_disk_without_room_is_refused_before_decoding(
         raise PhotofinishError(f"{purpose} needs {needed} bytes")
 
     monkeypatch.setattr(pixels, "require_free_space", full)
-    with pytest.raises(PhotofinishError, match="storing the decoded pictures needs 21600 bytes"):
+    with pytest.raises(PhotofinishError, match="storing the decoded pictures needs 25920 bytes"):
         prepare(settings(pets), cache=cache)
 
 
@@ -279,3 +279,21 @@ def test_the_package_imports_no_backend_and_no_keras() -> None:
         "print([n for n in ('keras', 'jax', 'tensorflow', 'torch', 'sklearn') if n in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_pictures_that_are_not_square_are_cropped_even_where_all_are_small_and_of_one_size(
+    make_pictures: Make, tmp_path: Path, cache: Path
+) -> None:
+    source = make_pictures(tmp_path / "wide", {"cat": 10, "dog": 10}, size=(20, 10))
+    assert prepare(settings(source), cache=cache).record.stored_size == (32, 32)
+
+
+def test_pictures_that_stand_in_training_and_test_alike_are_counted(
+    make_pictures: Make, tmp_path: Path, cache: Path
+) -> None:
+    root = tmp_path / "pets"
+    make_pictures(root / "train", {"cat": 20, "dog": 20}, seed=1)
+    make_pictures(root / "test", {"cat": 10, "dog": 10}, seed=2)
+    assert prepare(settings(root), cache=cache).record.repeated_across_splits == 0
+    (root / "test" / "cat" / "again.png").write_bytes((root / "train" / "cat" / "0.png").read_bytes())
+    assert prepare(settings(root), cache=cache).record.repeated_across_splits == 1

@@ -35,5 +35,7 @@ def print_data(source: str, settings: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(f"{record.name}: {record.train} training, {record.validation} validation, {record.test} test pictures")
     typer.echo(f"{len(record.classes)} classes: {names}")
     typer.echo(f"kept at {height}x{width} pixels; fingerprint {record.fingerprint}")
+    if record.repeated_across_splits:
+        typer.echo(f"{record.repeated_across_splits} pictures are in more than one split, byte for byte")
     for skipped in record.skipped:
         typer.echo(f"left out: {skipped}")

@@ -18,13 +18,14 @@ from photofinish.runs import Predictions, RunFolder, RunRecord
 LARGEST_PRINTED_CONFUSION = 20
 
 
-def print_evaluation(run: Path, data: str | None, split: str, *, as_json: bool) -> None:
+def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str | None, as_json: bool) -> None:
     """Print the figures of a trained model on its own pictures or on others.
 
     Args:
         run: The folder of the trained model.
         data: Other pictures, or None for the predictions stored with the run.
         split: `test` or `validation`.
+        own_model: `path/to/model.py:function`, where other pictures are predicted by someone's own model.
         as_json: Print JSON instead of tables.
 
     Raises:
@@ -42,14 +43,16 @@ def print_evaluation(run: Path, data: str | None, split: str, *, as_json: bool) 
     if data is None:
         predictions, classes = Predictions.read(folder.predictions(split)), record.data.classes
     else:
-        predictions, classes = _predict_anew(folder, data, split)
+        predictions, classes = _predict_anew(folder, data, split, own_model)
     if as_json:
         typer.echo(json.dumps(_as_dictionary(predictions, classes), indent=1))
     else:
         _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {split} pictures")
 
 
-def _predict_anew(folder: RunFolder, data: str, split: str) -> tuple[Predictions, tuple[str, ...]]:
+def _predict_anew(
+    folder: RunFolder, data: str, split: str, own_model: str | None
+) -> tuple[Predictions, tuple[str, ...]]:
     """Predict other pictures with the saved model."""
     from photofinish.data import prepare
     from photofinish.evaluation.predict import predict_saved
@@ -64,7 +67,7 @@ def _predict_anew(folder: RunFolder, data: str, split: str) -> tuple[Predictions
             f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
             f"({', '.join(manifest.class_names[:5])}, ...)"
         )
-    return predict_saved(folder, prepared, split), manifest.class_names
+    return predict_saved(folder, prepared, split, own_model=own_model), manifest.class_names
 
 
 def _as_dictionary(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:

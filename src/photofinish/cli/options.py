@@ -16,6 +16,8 @@ DATA_PANEL: Panels = {"Data": DataSettings}
 ALL_PANELS: Panels = {**DATA_PANEL, "Training": TrainingSettings}
 # `--data` sets it.
 NOT_OPTIONS = frozenset({"source"})
+# What is typed to take back a recipe's value, as in `--weights none`.
+NONE = "none"
 
 
 def with_settings(command: Callable[..., None], panels: Panels = ALL_PANELS) -> Callable[..., None]:
@@ -29,7 +31,8 @@ def with_settings(command: Callable[..., None], panels: Panels = ALL_PANELS) -> 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         settings = {name: arguments.pop(name) for name in options}
-        command(**arguments, settings={name: value for name, value in settings.items() if value is not None})
+        given = {name: value for name, value in settings.items() if value is not None}
+        command(**arguments, settings={name: None if value == NONE else value for name, value in given.items()})
 
     options = {
         name: _option(group, name, panel)

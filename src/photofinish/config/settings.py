@@ -61,7 +61,7 @@ class TrainingSettings(Settings):
         batch_normalization_momentum: Momentum of the moving averages, the same in every model.
         reestimate_statistics: Estimate BatchNormalization's averages anew from training pictures before evaluation:
             `always`, `never`, or `auto` where a run has fewer steps than 50 / (1 - momentum).
-        weights: `None` (random) or `imagenet`.
+        weights: `none` (random), `imagenet`, or a `.h5` file in Keras' layout.
         head_units: Width of a hidden dense layer before the classifier, or None.
         dropout: Dropout before the classifier, the same in every model.
     """

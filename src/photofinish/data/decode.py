@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from photofinish.errors import DataError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-DECODER_VERSION = 1  # raised whenever the same bytes would decode to other pixels
+DECODER_VERSION = 2  # raised whenever the same bytes would decode to other pixels
 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _PIXEL_LIMIT = 64_000_000

@@ -70,7 +70,8 @@ def write_pixels(path: Path, pictures: Pictures, places: Sequence[int], image_si
         first = _first_size(pictures, places)
         # A tiny picture takes less time to decode than threads take to hand the interpreter's lock around.
         threads = 1 if first is not None and max(first) <= _TINY else min(_MOST_THREADS, os.cpu_count() or 1)
-        if first is not None and max(first) <= image_size:
+        # Kept as they are only where they are square: others would be stretched, or cropped once one of them differs.
+        if first is not None and first[0] == first[1] <= image_size:
             with contextlib.suppress(_SizesDifferError):
                 return _write(path, _Job(pictures, places, first, None, threads), progress)
         return _write(path, _Job(pictures, places, target, target, threads), progress)

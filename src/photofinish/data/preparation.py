@@ -121,7 +121,19 @@ def _record(listing: Listing, splits: Splits, skipped: dict[str, str], stored_si
         test=len(splits["test"]),
         stored_size=stored_size,
         skipped=tuple(f"{name}: {reason}" for name, reason in skipped.items()),
+        repeated_across_splits=_repeated(listing, splits),
     )
+
+
+def _repeated(listing: Listing, splits: Splits) -> int:
+    """Count the validation and test pictures whose content is in an earlier split too."""
+    seen: set[str] = set()
+    repeated = 0
+    for part in ("train", "validation", "test"):
+        contents = [listing.contents[place] for place in splits[part].tolist()]
+        repeated += sum(content in seen for content in contents)
+        seen.update(contents)
+    return repeated
 
 
 def _is_cifar10_jpeg(listing: Listing) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
+from photofinish.errors import TrainingError
 from photofinish.models.inference import Predictor
 from photofinish.models.saved import load
 from photofinish.runs import Notify, Predictions, RunFolder, StageEvent
@@ -29,9 +30,14 @@ def predict_split(
 
     Returns:
         The predictions, and the seconds of each batch that did not compile.
+
+    Raises:
+        TrainingError: Some logits are not finite.
     """
     indices = data.splits[split]
     predicted = predictor(data.images, indices, notify)
+    if not np.isfinite(predicted.logits).all():
+        raise TrainingError(f"the trained model gives logits that are no numbers on {split} pictures")
     return Predictions(data.ids[indices], data.labels[indices], predicted.logits), predicted.batch_seconds
 
 
@@ -64,18 +70,19 @@ def evaluate(predictor: Predictor, data: PreparedData, folder: RunFolder, notify
     return predictor.batch_size / float(np.median(seconds)) if seconds else None
 
 
-def predict_saved(folder: RunFolder, data: PreparedData, split: str) -> Predictions:
+def predict_saved(folder: RunFolder, data: PreparedData, split: str, *, own_model: str | None = None) -> Predictions:
     """Predict a split with the network saved in a run folder.
 
     Args:
         folder: Of a finished run.
         data: The pictures; their classes must be the network's.
         split: `validation` or `test`.
+        own_model: `path/to/model.py:function`, for a network that is no part of the catalog.
 
     Raises:
         WeightsError: The saved network is missing or damaged.
     """
-    entrant, manifest = load(folder.checkpoints)
+    entrant, manifest = load(folder.checkpoints, own_model=own_model)
     prepare = functools.partial(resize, size=manifest.image_size)
     predictor = Predictor(entrant.model, prepare, manifest.image_size, len(data.splits[split]))
     return predict_split(predictor, data, split, lambda *_: None)[0]

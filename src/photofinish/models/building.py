@@ -44,6 +44,13 @@ class Head:
     units: int | None = None
     as_published: bool = False
 
+    @property
+    def description(self) -> str:
+        """The head in words, for the report."""
+        hidden = f"a dense layer of {self.units}, " if self.units else ""
+        dropout = f"dropout {self.dropout:g}, " if self.dropout else ""
+        return f"average pooling, {hidden}{dropout}a linear layer"
+
     def __call__(self, x: Any) -> Any:
         """Build the head on a feature map (batch, height, width, channels), symbolic."""
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -72,7 +79,7 @@ class Entrant:
     model: keras.Model
     input_scaling: Scaling
     weights: str
-    head: str = "pooling, dropout and one linear layer, as for every model"
+    head: str
 
 
 def build(
@@ -135,7 +142,7 @@ def _build_from_catalog(
     model = build_with_initial_values(assemble, seed)
     if path is not None:
         load_keras_h5(model, path, head=HEAD_LAYERS)
-    return Entrant(model, convention, RANDOM if weights is None else str(weights))
+    return Entrant(model, convention, RANDOM if weights is None else str(weights), head.description)
 
 
 def _build_custom(
@@ -152,8 +159,8 @@ def _build_custom(
     inputs = keras.Input((image_size, image_size, 3), name="images")
     outputs = model(inputs)
     if len(outputs.shape) == 4:
-        return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN)
-    return Entrant(model, scaling.OWN, OWN, head=OWN)
+        return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN, head.description)
+    return Entrant(model, scaling.OWN, OWN, OWN)
 
 
 def locate_weights(

@@ -6,6 +6,7 @@ The architecture comes from our code (or the user's own file), the tensors are d
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from photofinish.config import Settings
 from photofinish.errors import WeightsError
 from photofinish.models.building import Entrant, Head, build
+from photofinish.models.catalog import is_custom
 from photofinish.models.describe import count_parameters
 from photofinish.models.scaling import Scaling
 from photofinish.storage import read_json, require_free_space, write_json, writing
@@ -107,8 +109,13 @@ def read_manifest(folder: Path) -> SavedModel:
         raise WeightsError(f"{folder / MANIFEST} is not of this version: {error.errors()[0]['msg']}") from error
 
 
-def load(folder: Path) -> tuple[Entrant, SavedModel]:
+def load(folder: Path, *, own_model: str | None = None) -> tuple[Entrant, SavedModel]:
     """Build a saved network again and fill it with its tensors.
+
+    Args:
+        folder: Where it was saved.
+        own_model: `path/to/model.py:function` for a network that is no part of the catalog. Its code is run, so it is
+            the caller who names it; what the folder says is not enough.
 
     Raises:
         WeightsError: A file is missing, damaged, or does not fit.
@@ -117,12 +124,21 @@ def load(folder: Path) -> tuple[Entrant, SavedModel]:
     path = folder / TENSORS
     if not path.is_file() or _sha256(path) != manifest.sha256:
         raise WeightsError(f"{path} is missing or was changed after it was written; train the model again")
+    if is_custom(manifest.name) and own_model is None:
+        raise WeightsError(
+            f"{folder} holds weights of someone's own model, {manifest.name}; "
+            "to have its code run, name it: --model path/to/file.py:function"
+        )
     head = Head(len(manifest.class_names), manifest.dropout, manifest.head_units)
     entrant = build(
-        manifest.name, head, image_size=manifest.image_size, seed=None, input_scaling=manifest.input_scaling
+        own_model if own_model and is_custom(manifest.name) else manifest.name,
+        head,
+        image_size=manifest.image_size,
+        seed=None,
+        input_scaling=manifest.input_scaling,
     )
     _fill(entrant.model, _read_tensors(path), path)
-    return Entrant(entrant.model, entrant.input_scaling, manifest.weights), manifest
+    return dataclasses.replace(entrant, weights=manifest.weights), manifest
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:

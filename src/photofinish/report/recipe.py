@@ -100,7 +100,7 @@ def environment_table(material: Material) -> Table:
 
 def times_table(material: Material) -> Table:
     """Return where the time of every cell went."""
-    titles = ("Build", "Compile", "Train", "of it waiting", "Validate", "Re-estimate", "Evaluate", "Total")
+    titles = ("Build", "Compile", "Train", "of it making batches", "Validate", "Re-estimate", "Evaluate", "Total")
     columns = (
         Column("Cell", number=False),
         *(Column(title) for title in titles),

@@ -25,6 +25,7 @@ class DataRecord(Settings):
         test: Number of test pictures.
         stored_size: Height and width in pixels at which the pictures are kept; models see them resized to image_size.
         skipped: Pictures left out because they do not decode, as `name: reason`.
+        repeated_across_splits: Validation and test pictures that are, byte for byte, in another split too.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DataRecord(Settings):
     test: int
     stored_size: tuple[int, int]
     skipped: tuple[str, ...] = ()
+    repeated_across_splits: int = 0
 
 
 class ModelRecord(Settings):
@@ -74,7 +76,7 @@ class TimeRecord(Settings):
         build: Building the network and its initial values.
         compile: Tracing, compiling and first execution of the training step, beyond one step's ordinary time.
         train: All training steps, without compilation and validation.
-        data: Part of `train` spent waiting for pictures.
+        data: Part of `train` in which the processor made batches; the device may have computed meanwhile.
         validation: Validation after each epoch.
         reestimate: Estimating BatchNormalization's averages anew.
         evaluate: Predicting the validation and test pictures at the end.
@@ -110,6 +112,7 @@ class RunRecord(Settings):
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
         versions: Versions of Python and the libraries that computed.
         hardware: Processor, cores, memory, accelerator.
+        programs_from_cache: Compiled programs that were found in the persistent cache instead of being compiled.
         error: Why it failed.
     """
 
@@ -126,6 +129,7 @@ class RunRecord(Settings):
     peak_memory_bytes: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, str] = Field(default_factory=dict)
+    programs_from_cache: int = 0
     error: str | None = None
 
     def write(self, path: Path) -> None:

@@ -60,7 +60,7 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
         test_accuracy=mean_accuracy(_correct(group)),
         validation_accuracy=mean_accuracy(np.stack([one.validation.correct for one in group])),
         train_seconds=seconds_estimate([times.train for times in seconds]),
-        compile_seconds=median(times.compile for times in seconds),
+        compile_seconds=median(_compile_seconds(group)),
         total_seconds=median(times.total for times in seconds),
         train_images_per_second=median(record.train_images_per_second or 0.0 for record in records),
         inference_images_per_second=median(record.inference_images_per_second or 0.0 for record in records),
@@ -69,6 +69,12 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
         nll=fmean(negative_log_likelihood(one.test) for one in group),
         failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
     )
+
+
+def _compile_seconds(group: Sequence[FinishedCell]) -> list[float]:
+    """Return the compilation times of the seeds that compiled; of all where every one found its programs compiled."""
+    cold = [one.seconds.compile for one in group if not one.record.programs_from_cache]
+    return cold or [one.seconds.compile for one in group]
 
 
 def _correct(group: Sequence[FinishedCell]) -> NDArray[np.bool_]:

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
+from pydantic import ValidationError
 
 from photofinish.config import CellSettings
 from photofinish.errors import PhotofinishError, StudyError
@@ -60,7 +62,8 @@ def execute(cell: CellSettings, prepared: Path, folder: RunFolder, observer: Obs
         observer.skipped(cell, before)
         return before
     observer.started(cell)
-    error = _run_process(Task(settings=cell, prepared=prepared, folder=folder.path), cell, observer)
+    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter())
+    error = _run_process(task, cell, observer)
     record = finished_before(cell, folder)
     if error is None and record is not None:
         observer.finished(cell, record)
@@ -113,7 +116,10 @@ def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | No
                 process.stdin.write(task.model_dump_json().encode())
                 process.stdin.close()
         for line in process.stdout or ():
-            message = Message.model_validate_json(line)
+            try:
+                message = Message.model_validate_json(line)
+            except ValidationError:
+                continue  # a process that is killed may leave half a line; its exit code says what happened
             if message.event:
                 observer.event(cell, StageEvent.model_validate(message.event))
             elif message.epoch:
@@ -161,7 +167,7 @@ def _exit_in_words(code: int) -> str:
     """Name the signal behind a negative exit code; the system kills what outgrows its memory with SIGKILL."""
     if code >= 0:
         return f"exit code {code}"
-    name = signal.Signals(-code).name
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     return f"{name} (often a sign of too little memory)" if name == "SIGKILL" else name
 
 

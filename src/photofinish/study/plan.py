@@ -26,6 +26,9 @@ class Plan(Settings):
         versions: Versions of Python and the libraries.
         hardware: Processor, cores, memory, accelerator.
         command: The command line that made the plan, for whoever wants to repeat it.
+        later_commands: The command lines by which models and seeds joined.
+        seeds_joined: Whether seeds joined after results had been seen.
+        sources: SHA-256 of every file that decides what a model is: people's own models, and weight files.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -39,6 +42,9 @@ class Plan(Settings):
     versions: dict[str, str]
     hardware: dict[str, str]
     command: str
+    later_commands: tuple[str, ...] = ()
+    seeds_joined: bool = False
+    sources: dict[str, str] = Field(default_factory=dict)
 
     def cells(self) -> list[CellSettings]:
         """Return the cells: every model of a seed before the next seed, so that an early stop leaves whole rounds."""

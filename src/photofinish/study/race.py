@@ -129,7 +129,17 @@ def make_plan(race: Race, data: PreparedData) -> Plan:
         versions=versions(),
         hardware=hardware(),
         command=race.command,
+        sources=_sources(race),
     )
+
+
+def _sources(race: Race) -> dict[str, str]:
+    """Hash the files, other than ours, that decide what the models are."""
+    paths = {model: Path(model.rpartition(":")[0]) for model in race.models if ".py:" in model}
+    weights = race.training.weights
+    if weights is not None and Path(weights).is_file():
+        paths[weights] = Path(weights)
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
 
 
 def default_folder(plan: Plan) -> Path:
@@ -164,10 +174,15 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
             f"{folder.path} belongs to another plan: {'; '.join(different)}. "
             "Choose another --output, or the old settings"
         )
+    seeds = _joined(before.seeds, plan.seeds)
+    commands = _joined((before.command, *before.later_commands), (plan.command,))
     return before.but(
         models=_joined(before.models, plan.models),
-        seeds=_joined(before.seeds, plan.seeds),
+        seeds=seeds,
         data=before.data,
+        later_commands=commands[1:],
+        seeds_joined=before.seeds_joined or (seeds != before.seeds and folder.results.exists()),
+        sources=before.sources | plan.sources,
     )
 
 
@@ -181,6 +196,8 @@ def _differences(before: Plan, now: Plan) -> list[str]:
         ("backend", before.backend, now.backend),
         ("data fingerprint", before.data.fingerprint[:12], now.data.fingerprint[:12]),
     ]
+    shared = before.sources.keys() & now.sources.keys()
+    pairs += [(f"the file behind {name}", before.sources[name][:12], now.sources[name][:12]) for name in shared]
     for group in ("data_settings", "training"):
         old, new = getattr(before, group).model_dump(), getattr(now, group).model_dump()
         # Where the pictures lie does not matter, the fingerprint does.

@@ -35,7 +35,7 @@ class ModelResult(Settings):
         test_accuracy: Between 0 and 1.
         validation_accuracy: Between 0 and 1.
         train_seconds: Seconds of training steps, without compilation and validation.
-        compile_seconds: Median over seeds.
+        compile_seconds: Median over the seeds that found nothing in the compilation cache, or over all where each did.
         total_seconds: Seconds of the whole process, from its start to the stored predictions.
         train_images_per_second: Median over seeds.
         inference_images_per_second: Median over seeds.

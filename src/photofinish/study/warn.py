@@ -31,6 +31,8 @@ def warnings_of(
         *_seeds(models),
         *_test_set(plan),
         *_treatment(plan, finished),
+        *_joined(plan),
+        *_compilation(plan, finished),
     ]
 
 
@@ -78,10 +80,30 @@ def _seeds(models: Sequence[ModelResult]) -> Iterator[str]:
 def _test_set(plan: Plan) -> Iterator[str]:
     if plan.data.test < FEW_TEST_PICTURES:
         yield f"The test set has {plan.data.test} pictures only, so every interval is wide."
+    if plan.data.repeated_across_splits:
+        yield (
+            f"{plan.data.repeated_across_splits:,} validation and test pictures are, byte for byte, in another split "
+            "too, so that accuracy is overstated."
+        )
     if plan.data.skipped:
         yield (
             f"Pictures that do not decode were left out: {len(plan.data.skipped):,}. "
             "They are listed under the conditions."
+        )
+
+
+def _compilation(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    cold = {one.cell.model for one in finished if not one.record.programs_from_cache}
+    warm = [name for name in plan.models if name not in cold and any(one.cell.model == name for one in finished)]
+    if warm:
+        yield f"Compile times of {', '.join(warm)} are short because the programs were found in the compilation cache."
+
+
+def _joined(plan: Plan) -> Iterator[str]:
+    if plan.seeds_joined:
+        yield (
+            "Seeds were added after results had been seen. Intervals and p-values are computed as if their number had "
+            "been fixed beforehand, so they are somewhat too favourable."
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import TextIO
@@ -18,17 +17,24 @@ from photofinish.errors import PhotofinishError
 from photofinish.runs import RunFolder
 from photofinish.study.cell import run_cell
 
-STARTED = time.perf_counter()
 EXIT_KNOWN_ERROR = 1
 EXIT_DEFECT = 70
 
 
 class Task(Settings):
-    """What a worker is told to do."""
+    """What a worker is told to do.
+
+    Attributes:
+        settings: The cell.
+        prepared: The prepared folder of the data.
+        folder: The run folder.
+        started: When the process was started, on the clock of `time.perf_counter`, which all processes share.
+    """
 
     settings: CellSettings
     prepared: Path
     folder: Path
+    started: float
 
 
 class Message(Settings):
@@ -56,7 +62,7 @@ def main() -> int:
             folder,
             notify=lambda event: say(Message(event=event.model_dump())),
             on_epoch=lambda record: say(Message(epoch=record.model_dump())),
-            started=STARTED,
+            started=task.started,
         )
     except BrokenPipeError:
         return EXIT_KNOWN_ERROR  # whoever started this process is gone

@@ -1,4 +1,4 @@
-"""Where the time of training goes: compilation, steps, waiting for pictures."""
+"""Where the time of training goes: compilation, steps, making batches."""
 
 from __future__ import annotations
 
