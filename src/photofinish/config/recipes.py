@@ -32,8 +32,8 @@ def quick() -> Recipe:
 
     Source: ours; the digits are 1,797 pictures of 8x8 pixels that come with scikit-learn (Alpaydin and Kaynak 1998).
     Command: `photofinish compare --recipe quick --seeds 2`.
-    Cost: under four minutes on two cores with empty caches. Expected figure: 95 to 96% for EfficientNetV2-B0 and about 95%
-    for ResNet-50, undecided; measured, `docs/quick.md`.
+    Cost: under four minutes on two cores with empty caches (measured, `docs/quick.md`).
+    Expected figure: 95 to 96% for EfficientNetV2-B0 and about 95% for ResNet-50, undecided (measured, likewise).
     """
     return Recipe(
         name="quick",
