@@ -223,6 +223,8 @@ def _difference(label: str, runs: Sequence[RunRecord], values: Sequence[str]) ->
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "none" if value is None else str(value)
 
 
