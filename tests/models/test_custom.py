@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -194,3 +195,19 @@ def test_one_momentum_holds_for_every_batch_normalization() -> None:
         layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert len(layers) > 50
         assert {layer.momentum for layer in layers} == {0.7}
+
+
+def test_a_seed_decides_the_head_on_someones_feature_map_too(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import keras\n\n\ndef build(image_size):\n"
+        "    inputs = keras.Input((image_size, image_size, 3))\n"
+        "    return keras.Model(inputs, keras.layers.Conv2D(4, 3, name='first')(inputs), name='net')\n"
+    )
+
+    def values(seed: int) -> list[np.ndarray[Any, Any]]:
+        model = build(f"{tmp_path / 'net.py'}:build", Head(3, dropout=0.5), image_size=8, seed=seed).model
+        return [np.asarray(variable.value) for variable in model.variables]
+
+    first, again, other = values(1), values(1), values(2)
+    assert all((one == two).all() for one, two in zip(first, again, strict=True)), "dropout's generator included"
+    assert any((one != two).any() for one, two in zip(first, other, strict=True))

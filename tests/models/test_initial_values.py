@@ -40,12 +40,20 @@ def test_convolutions_start_from_an_untruncated_normal_of_variance_two_over_fan_
     assert (np.abs(pooled) > 2).mean() == pytest.approx(0.0455, rel=0.01)
 
 
-def test_the_classifier_starts_uniform_within_one_over_the_root_of_the_classes(b0: dict[str, Array]) -> None:
-    kernel = b0["predictions/kernel"]
+def test_the_published_classifier_starts_uniform_within_one_over_the_root_of_the_classes() -> None:
+    head = Head(100, as_published=True)
+    kernel = values(build("efficientnetv2-b0", head, image_size=32).model)["predictions/kernel"]
     assert np.abs(kernel).max() <= 0.1
     assert np.abs(kernel).max() > 0.0999
     assert kernel.std() == pytest.approx(0.1 / np.sqrt(3), rel=0.01)
     np.testing.assert_array_equal(np.histogram(kernel, 10, (-0.1, 0.1))[0] > 0.09 * kernel.size, True)
+
+
+def test_a_new_classifier_starts_from_glorots_distribution(b0: dict[str, Array]) -> None:
+    kernel = b0["predictions/kernel"]
+    limit = np.sqrt(6 / sum(kernel.shape))
+    assert 0.999 * limit < np.abs(kernel).max() <= limit
+    assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.01)
 
 
 def test_everything_else_starts_at_zero_or_one(b0: dict[str, Array]) -> None:

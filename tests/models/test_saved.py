@@ -155,7 +155,9 @@ def test_someones_own_network_of_unnamed_and_nested_layers_comes_back(
     for variable in entrant.model.weights:
         variable.assign(generator.normal(size=variable.shape))
     save(entrant, tmp_path / "model", class_names=CLASSES, image_size=8, head=Head(3), name=name)
+    with pytest.raises(WeightsError, match="to have its code run, name it"):
+        load(tmp_path / "model")
     # Keras would by now call an unnamed Dense dense_2.
-    again, _ = load(tmp_path / "model")
+    again, _ = load(tmp_path / "model", own_model=name)
     images = generator.uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
     np.testing.assert_allclose(again.model(images), entrant.model(images), rtol=1e-6)

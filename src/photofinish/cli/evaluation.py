@@ -13,7 +13,7 @@ from rich.table import Table
 
 from photofinish.errors import SettingsError, StudyError
 from photofinish.evaluation import metrics
-from photofinish.runs import Predictions, RunFolder, RunRecord
+from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
 
 LARGEST_PRINTED_CONFUSION = 20
 
@@ -36,7 +36,8 @@ def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str 
         raise SettingsError(f"unknown split '{split}': choose test or validation")
     folder = RunFolder(run)
     if not folder.record.exists():
-        raise StudyError(f"{run} is not a run folder: it has no {folder.record.name}")
+        hint = "; the runs of a study are its cells/<model>/seed-<k>" if StudyFolder(run).plan.exists() else ""
+        raise StudyError(f"{run} is not a run folder: it has no {folder.record.name}{hint}")
     record = RunRecord.read(folder.record)
     if record.data is None:
         raise StudyError(f"{run} holds a run that did not finish: {record.error}")

@@ -156,10 +156,10 @@ def _build_custom(
         raise SettingsError(f"{name} needs an image size and a number of classes")
     with keras_seeds(seed or 0):
         model = build_custom(name, head.classes, image_size)
-    inputs = keras.Input((image_size, image_size, 3), name="images")
-    outputs = model(inputs)
-    if len(outputs.shape) == 4:
-        return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN, head.description)
+        inputs = keras.Input((image_size, image_size, 3), name="images")
+        outputs = model(inputs)
+        if len(outputs.shape) == 4:
+            return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN, head.description)
     return Entrant(model, scaling.OWN, OWN, OWN)
 
 

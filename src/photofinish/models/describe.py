@@ -193,11 +193,15 @@ def _rows(model: keras.Model, rules: tuple[tuple[str, str], ...], image_size: in
     """Group the layers into stages by the catalog's rules, or where the resolution changes."""
     grouped: dict[str, list[keras.layers.Layer]] = {}
     operators: dict[str, str] = {}
-    for layer in leaf_layers(model):
+    position = {key: number for number, key in enumerate(shapes)}
+    computed = sorted(
+        (layer for layer in leaf_layers(model) if id(layer) in position), key=lambda one: position[id(one)]
+    )
+    for layer in computed:
         if not layer._inbound_nodes:  # noqa: SLF001  # inside someone's own class: its output is not known
             continue
         key, operator = _stage_of(layer, rules, shapes)
-        if key and id(layer) in shapes:
+        if key:
             grouped.setdefault(key, []).append(layer)
             operators[key] = operator
     rows = []

@@ -131,12 +131,14 @@ def ratio(value: float) -> str:
     """Return a ratio as a number of times.
 
     Examples:
-        >>> ratio(2.345), ratio(0.256), ratio(12.3)
-        ('2.3', '0.26', '12')
+        >>> ratio(2.345), ratio(0.256), ratio(12.3), ratio(0.000207)
+        ('2.3', '0.26', '12', '0.00021')
     """
     if value >= 10:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+    if value >= 1:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def about(count: int) -> str:

@@ -112,7 +112,7 @@ class RunRecord(Settings):
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
         versions: Versions of Python and the libraries that computed.
         hardware: Processor, cores, memory, accelerator.
-        programs_from_cache: Compiled programs that were found in the persistent cache instead of being compiled.
+        step_from_cache: Whether the training step was found compiled in the persistent cache.
         error: Why it failed.
     """
 
@@ -129,7 +129,7 @@ class RunRecord(Settings):
     peak_memory_bytes: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, str] = Field(default_factory=dict)
-    programs_from_cache: int = 0
+    step_from_cache: bool = False
     error: str | None = None
 
     def write(self, path: Path) -> None:

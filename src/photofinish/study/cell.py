@@ -140,7 +140,7 @@ def run_cell(
         train_images_per_second=settings.training.batch_size / outcome.clock.step.median,
         inference_images_per_second=inference_images_per_second,
         peak_memory_bytes=backend.peak_device_memory() or peak_resident_bytes(),
-        programs_from_cache=backend.programs_from_cache(),
+        step_from_cache=outcome.step_from_cache,
         versions=versions(),
         hardware={**hardware(), "device": backend.device_name()},
     )

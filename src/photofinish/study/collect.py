@@ -73,7 +73,7 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
 
 def _compile_seconds(group: Sequence[FinishedCell]) -> list[float]:
     """Return the compilation times of the seeds that compiled; of all where every one found its programs compiled."""
-    cold = [one.seconds.compile for one in group if not one.record.programs_from_cache]
+    cold = [one.seconds.compile for one in group if not one.record.step_from_cache]
     return cold or [one.seconds.compile for one in group]
 
 

@@ -93,10 +93,10 @@ def _test_set(plan: Plan) -> Iterator[str]:
 
 
 def _compilation(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
-    cold = {one.cell.model for one in finished if not one.record.programs_from_cache}
+    cold = {one.cell.model for one in finished if not one.record.step_from_cache}
     warm = [name for name in plan.models if name not in cold and any(one.cell.model == name for one in finished)]
     if warm:
-        yield f"Compile times of {', '.join(warm)} are short because the programs were found in the compilation cache."
+        yield f"The compile time of {', '.join(warm)} is that of finding the training step in the compilation cache."
 
 
 def _joined(plan: Plan) -> Iterator[str]:

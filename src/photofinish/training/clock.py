@@ -86,16 +86,18 @@ class StepClock:
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds the first step took beyond a step's ordinary time; all of it where it was the only one."""
+        """Seconds the first step took beyond a step's ordinary time; unknown, so 0, where it was the only one."""
         if not self._windows:
-            return self._first_step or 0.0
+            return 0.0
         return max(0.0, (self._first_step or 0.0) - self.step.median)
 
     @property
     def train_seconds(self) -> float:
-        """Seconds of all steps so far, the first counted with the median of the others."""
-        first = self.step.median if self._windows else 0.0
-        return first + sum(seconds for seconds, _ in self._windows)
+        """Seconds of all steps so far, the first counted with the median of the others.
+
+        The only step of a run counts in full, compilation included: the two cannot be told apart.
+        """
+        return self.step.median + sum(seconds for seconds, _ in self._windows)
 
     @property
     def epoch_seconds(self) -> float:

@@ -40,6 +40,7 @@ class TrainingOutcome:
         reestimation_seconds: Seconds spent on BatchNormalization's averages.
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
+        step_from_cache: Whether the training step was found compiled in the persistent cache.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class TrainingOutcome:
     reestimation_seconds: float
     statistics_reestimated: bool
     predictor: Predictor
+    step_from_cache: bool
 
 
 def train(
@@ -102,6 +104,7 @@ def train(
         reestimation_seconds=time.perf_counter() - start,
         statistics_reestimated=reestimated,
         predictor=trainer.predictor,
+        step_from_cache=trainer.step_from_cache,
     )
 
 
@@ -127,6 +130,7 @@ class _Trainer:
         self.predictor = Predictor(model, self.prepare, image_size, largest)
         self.clock = StepClock()
         self.steps = 0
+        self.step_from_cache = False
         self.rate = 0.0
 
     def train_epoch(self, epoch: int) -> _Totals:
@@ -150,7 +154,10 @@ class _Trainer:
                 self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
             self.rate = learning_rate(self.settings, self.steps, self.steps_per_epoch)
             decay = self.average.decay_at(self.steps) if self.average else 0.0
+            found = backend.programs_from_cache()
             outputs = self.step(*arguments, np.float32(self.rate), np.float32(decay))
+            if self.steps == 0:
+                self.step_from_cache = backend.programs_from_cache() > found
             totals.add(outputs)
             self.steps += 1
             if self.clock.end(outputs):
