@@ -25,9 +25,7 @@ def render_markdown(material: Material) -> str:
         _titled("Data", recipe.data_table(material)),
         _titled("Machine and software", recipe.environment_table(material)),
         _bullets("Failed cells", [f"{cell.name}: {cell.failure}" for cell in material.failed]),
-        f"Made by {escaped('; '.join([material.plan.command, *material.plan.later_commands]))}"
-        if material.plan.command
-        else "",
+        f"Made by {escaped('; '.join(material.plan.commands))}" if material.plan.command else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

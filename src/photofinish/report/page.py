@@ -134,7 +134,7 @@ def _details(material: Material) -> dict[str, Any]:
         "environment": recipe.environment_table(material),
         "times": recipe.times_table(material),
         "not_equal": material.differences,
-        "command": "; ".join([material.plan.command, *material.plan.later_commands]),
+        "command": "; ".join(material.plan.commands),
         "skipped": material.plan.data.skipped,
         "failed": [
             {

@@ -46,6 +46,11 @@ class Plan(Settings):
     seeds_joined: bool = False
     sources: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The command lines that made the study, in order."""
+        return (self.command, *self.later_commands)
+
     def cells(self) -> list[CellSettings]:
         """Return the cells: every model of a seed before the next seed, so that an early stop leaves whole rounds."""
         return [

@@ -175,7 +175,7 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
             "Choose another --output, or the old settings"
         )
     seeds = _joined(before.seeds, plan.seeds)
-    commands = _joined((before.command, *before.later_commands), (plan.command,))
+    commands = _joined(before.commands, (plan.command,))
     return before.but(
         models=_joined(before.models, plan.models),
         seeds=seeds,
