@@ -75,8 +75,9 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
             ends.append(time.perf_counter())
             return False
 
-    trainer = _Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, unheard)
+    trainer = _Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, (), unheard)
     trainer.clock = Ends()
+    trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)
     return ends
 

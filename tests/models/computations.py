@@ -23,7 +23,7 @@ from keras import ops  # noqa: E402  # as above
 
 from photofinish.config import TrainingSettings  # noqa: E402  # as above
 from photofinish.data import PreparedData  # noqa: E402  # as above
-from photofinish.data.augment import augment, augmentation_draws, resize  # noqa: E402  # as above
+from photofinish.data.augment import Augmentation, augment, augmentation_draws, mix, resize  # noqa: E402  # as above
 from photofinish.models import Head, build, build_with_initial_values  # noqa: E402  # as above
 from photofinish.models.efficientnetv2 import Stage, _fused_block, _mbconv_block  # noqa: E402  # as above
 from photofinish.runs import unheard  # noqa: E402  # as above
@@ -150,14 +150,35 @@ def digest(model: keras.Model) -> np.ndarray[Any, Any]:
     return np.array(total.hexdigest())
 
 
+# What is computed on whole numbers alone is alike bit by bit.
+AUGMENTATIONS = {
+    "moved": (Augmentation(flip=True, shift=0.3), 10),
+    "operated": (Augmentation(flip=True, randaugment=10, cutout=0.3), 10),
+    "cropped": (Augmentation(flip=True, crop=0.25), 12),
+    "mixed": (Augmentation(flip=True, shift=0.2, crop=0.25, randaugment=15, cutout=0.2, mixup=0.2, cutmix=0.5), 12),
+}
+
+
 def augment_arrays() -> Arrays:
-    """Augment and resize pictures in compiled steps."""
-    images = np.random.default_rng(7).integers(0, 256, (9, 10, 8, 3), dtype=np.uint8)
-    draws = augmentation_draws(9, seed=8, epoch=2)
-    moved = backend.compiled(lambda x, d: augment(x, d, flip=True, shift=0.3), [])(images, draws)
-    arrays = {"augmented": numpy(moved)}
+    """Augment, mix and resize pictures in compiled steps."""
+    generator = np.random.default_rng(7)
+    images = generator.integers(0, 256, (64, 10, 10, 3), dtype=np.uint8)
+    images[::2] = np.sort(np.sort(images[::2], axis=1), axis=2)
+    arrays: Arrays = {}
+    for name, (augmentation, size) in AUGMENTATIONS.items():
+
+        def step(
+            images: Any, targets: Any, draws: Any, augmentation: Augmentation = augmentation, size: int = size
+        ) -> Any:
+            return mix(augment(images, draws, augmentation, size), targets, draws, augmentation)
+
+        draws = augmentation_draws(64, seed=8, epoch=2, augmentation=augmentation)
+        targets = np.eye(4, dtype=np.float32)[np.arange(64) % 4]
+        pictures, targets = backend.compiled(step, [])(images, targets, draws)
+        arrays |= {name: numpy(pictures), f"targets of {name}": numpy(targets)}
     for size in (8, 5, 17, 9):
-        arrays[f"resized to {size}"] = numpy(backend.compiled(lambda x, size=size: resize(x, size), [])(images))
+        resized = backend.compiled(lambda x, size=size: resize(x, size), [])(images[:9, :, :8])
+        arrays[f"resized to {size}"] = numpy(resized)
     return arrays
 
 

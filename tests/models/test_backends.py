@@ -84,9 +84,21 @@ def test_a_seed_gives_bit_identical_initial_values(ours: Arrays, peer: Arrays) -
     assert {name: str(ours[name]) for name in names} == {name: str(peer[name]) for name in names}
 
 
-def test_pictures_are_moved_alike_bit_by_bit(ours: Arrays, peer: Arrays) -> None:
-    assert ours["augment: augmented"].dtype == np.uint8
-    assert np.array_equal(ours["augment: augmented"], peer["augment: augmented"])
+@pytest.mark.parametrize("name", ["moved", "operated"])
+def test_pictures_are_moved_and_operated_upon_alike_bit_by_bit(name: str, ours: Arrays, peer: Arrays) -> None:
+    assert ours[f"augment: {name}"].std() > 10
+    np.testing.assert_array_equal(peer[f"augment: {name}"], ours[f"augment: {name}"])
+
+
+def test_pictures_are_cropped_alike(ours: Arrays, peer: Arrays) -> None:
+    np.testing.assert_allclose(peer["augment: cropped"], ours["augment: cropped"], rtol=0, atol=1e-3)
+
+
+def test_pictures_are_cropped_operated_upon_and_mixed_alike(ours: Arrays, peer: Arrays) -> None:
+    # A cropped value that is half a whole number but for rounding may become either neighbour.
+    differ = np.abs(peer["augment: mixed"] - ours["augment: mixed"]).max(axis=(1, 2, 3)) > 0.01
+    assert differ.mean() < 0.05
+    np.testing.assert_allclose(peer["augment: targets of mixed"], ours["augment: targets of mixed"], rtol=0, atol=1e-6)
 
 
 def test_pictures_are_resized_alike(ours: Arrays, peer: Arrays) -> None:

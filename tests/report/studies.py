@@ -16,6 +16,7 @@ from photofinish.runs import (
     Predictions,
     RunFolder,
     RunRecord,
+    StageRecord,
     StepSeconds,
     StudyFolder,
     TimeRecord,
@@ -23,6 +24,7 @@ from photofinish.runs import (
 )
 from photofinish.storage import write_json
 from photofinish.study.plan import Plan
+from photofinish.study.sheet import write_sheet
 
 VERSIONS = {"python": "3.12.4", "keras": "3.15.1", "jax": "0.10.2", "photofinish": "0.1.0"}
 HARDWARE = {"processor": "Xeon 6975P", "cores": "2", "memory": "16 GB", "accelerator": "none"}
@@ -61,6 +63,8 @@ class Design:
     name: str = "cifar10"
     seed_spread: float = 0.04
     recipe: str = "notebook"
+    stages: int = 1
+    sheets: bool = False
 
 
 def write_study(path: Path, design: Design | None = None) -> StudyFolder:
@@ -183,6 +187,7 @@ def write_cell(
         ),
         steps=steps,
         statistics_reestimated=place == 2,
+        stages=stages_of(design, train),
         train_images_per_second=32 / entrant.step_seconds,
         inference_images_per_second=150 / entrant.step_seconds,
         peak_memory_bytes=1_900_000_000 + entrant.parameters * 16,
@@ -190,6 +195,26 @@ def write_cell(
         hardware=HARDWARE,
     )
     record.write(run.record)
+    for stage in range(1, (design.stages if design.sheets else 0) + 1):
+        noise = np.random.default_rng(stage).integers(0, 256, (10, 32, 32, 3))
+        write_sheet(run.sheet(stage), noise.astype(np.uint8), noise.astype(np.float32))
+
+
+def stages_of(design: Design, train: float) -> tuple[StageRecord, ...]:
+    return tuple(
+        StageRecord(
+            first_epoch=stage * design.epochs // design.stages + 1,
+            last_epoch=(stage + 1) * design.epochs // design.stages,
+            image_size=16 + 8 * stage,
+            randaugment=5.0 * stage,
+            mixup=0.1 * stage,
+            cutmix=0.0,
+            dropout=0.1 + 0.05 * stage,
+            trained_share=1.0,
+            train_seconds=train / design.stages,
+        )
+        for stage in range(design.stages)
+    )
 
 
 def write_history(run: RunFolder, entrant: Entrant, design: Design, final: float, seed: int) -> float:

@@ -18,7 +18,7 @@ from photofinish.report.recipe import DATA_WORDS, TRAINING_WORDS
 from photofinish.runs import StudyFolder
 
 HOSTILE = "<script>alert(1)</script>\"onload='x' | a&b\n\u202egpj \u2028`*_[x](javascript:y)"
-ALLOWED_ELEMENTS_WITH_ADDRESS = {"a", "link"}
+ALLOWED_ELEMENTS_WITH_ADDRESS = {"a", "link"}  # pictures are held by the page itself: test_stages.py
 
 
 class Page(HTMLParser):

@@ -20,7 +20,7 @@ from photofinish.models import Head, build_with_initial_values
 from photofinish.models.inference import Predictor
 from photofinish.runs import EpochRecord, StageEvent, unheard
 from photofinish.training import TrainingOutcome, train
-from photofinish.training.losses import cross_entropy
+from photofinish.training.losses import cross_entropy, smoothed_targets
 
 Array = np.ndarray[Any, Any]
 Few = Callable[[int], PreparedData]
@@ -96,7 +96,9 @@ def test_an_epochs_loss_is_the_mean_over_its_pictures_each_counted_once(few: Few
 
 def model_loss(model: keras.Model, data: PreparedData, part: str = "train") -> float:
     chosen = data.splits[part]
-    return float(np.asarray(cross_entropy(data.labels[chosen], logits(model, data.images[chosen]))).mean())
+    return float(
+        np.asarray(cross_entropy(smoothed_targets(data.labels[chosen], 10), logits(model, data.images[chosen]))).mean()
+    )
 
 
 def test_validation_counts_every_picture_once_with_the_network_as_it_is_after_the_epoch(few: Few) -> None:

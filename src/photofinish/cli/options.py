@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from photofinish.config import DataSettings, Settings, TrainingSettings
+from photofinish.config import DataSettings, Ramp, Settings, TrainingSettings
 
 Panels = dict[str, type[Settings]]
 DATA_PANEL: Panels = {"Data": DataSettings}
@@ -73,6 +73,10 @@ def _option(group: type[Settings], name: str, panel: str) -> Any:
 
 def _kind(annotation: Any) -> Any:
     """Return the plain type of a setting, without None; a literal stays one, and gives the option its choices."""
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if annotation is Ramp:
+        return str
     if get_origin(annotation) is Literal:
         return annotation
     plain = [part for part in get_args(annotation) if part is not type(None)]

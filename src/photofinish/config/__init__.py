@@ -1,7 +1,9 @@
 """Settings: frozen, validated, complete. A typing error in a setting is refused, never swallowed."""
 
 from photofinish.config.base import Settings
-from photofinish.config.recipes import RECIPES, Recipe, find_recipe
+from photofinish.config.ramps import Ramp
+from photofinish.config.recipe import Recipe
+from photofinish.config.recipes import RECIPES, find_recipe
 from photofinish.config.resolve import Resolved, read_settings_file, resolve
 from photofinish.config.settings import CellSettings, DataSettings, TrainingSettings
 
@@ -9,6 +11,7 @@ __all__ = [
     "RECIPES",
     "CellSettings",
     "DataSettings",
+    "Ramp",
     "Recipe",
     "Resolved",
     "Settings",

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from photofinish.config.base import Settings
+from photofinish.config.paper import (
+    paper_cifar,
+    paper_imagenet_l,
+    paper_imagenet_m,
+    paper_imagenet_s,
+    progressive_cifar10,
+)
+from photofinish.config.recipe import Recipe, claim_of
 from photofinish.config.settings import DataSettings, TrainingSettings
 from photofinish.errors import SettingsError, nearest
-
-
-class Recipe(Settings):
-    """Models, pictures and training that belong together.
-
-    Attributes:
-        name: How it is asked for.
-        claim: The docstring of the function that makes it.
-        models: The models it races unless others are named.
-        data: Which pictures.
-        training: How to train.
-    """
-
-    name: str
-    claim: str
-    models: tuple[str, ...]
-    data: DataSettings
-    training: TrainingSettings
 
 
 def quick() -> Recipe:
@@ -37,7 +26,7 @@ def quick() -> Recipe:
     """
     return Recipe(
         name="quick",
-        claim=_docstring(quick),
+        claim=claim_of(quick),
         models=("efficientnetv2-b0", "resnet50"),
         data=DataSettings(source="digits", image_size=32),
         training=TrainingSettings(epochs=4, batch_size=32, learning_rate=3e-3, schedule="cosine", warmup_epochs=0.5),
@@ -53,11 +42,11 @@ def case_study() -> Recipe:
     Cost: not yet measured by us; the case study claims about two hours for EfficientNetV2-L and three for ResNet-50
     on an unnamed GPU. A GPU is needed in practice.
     Expected figure: the case study prints 90.5% and 88.2% test accuracy; nothing in it produced them. From the same
-    weights the paper reports 99.1% for EfficientNetV2-L after 10,000 steps (arXiv:2104.00298, table 6).
+    weights the paper reports 99.1% for EfficientNetV2-L after 10,000 steps (arXiv:2104.00298, section 5.3).
     """
     return Recipe(
         name="case-study",
-        claim=_docstring(case_study),
+        claim=claim_of(case_study),
         models=("efficientnetv2-l", "resnet50"),
         data=DataSettings(source="cifar10", image_size=224, validation_fraction=0.2),
         training=TrainingSettings(epochs=10, batch_size=32, optimizer="adam", weights="imagenet"),
@@ -75,7 +64,7 @@ def case_study_notebook() -> Recipe:
     """
     return Recipe(
         name="case-study-notebook",
-        claim=_docstring(case_study_notebook),
+        claim=claim_of(case_study_notebook),
         models=("mobilenetv2-0.35", "resnet50"),
         data=DataSettings(
             source="cifar10", image_size=64, validation_fraction=0.2, limit_train=10_000, limit_mode="first"
@@ -84,16 +73,15 @@ def case_study_notebook() -> Recipe:
     )
 
 
-def _docstring(function: Callable[[], Recipe]) -> str:
-    """Return a function's docstring without its indentation."""
-    lines = (function.__doc__ or "").strip().splitlines()
-    return "\n".join(line.strip() for line in lines)
-
-
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "quick": quick,
     "case-study": case_study,
     "case-study-notebook": case_study_notebook,
+    "paper-cifar": paper_cifar,
+    "paper-imagenet-s": paper_imagenet_s,
+    "paper-imagenet-m": paper_imagenet_m,
+    "paper-imagenet-l": paper_imagenet_l,
+    "progressive-cifar10": progressive_cifar10,
 }
 
 

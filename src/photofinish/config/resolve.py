@@ -58,6 +58,11 @@ def resolve(recipe: str | None = None, source: str | None = None, changes: Mappi
     for_data, for_training = _divide(changes)
     if source is not None:
         for_data["source"] = source
+    if for_training.get("epochs") is not None:
+        if for_training.get("steps") is not None:
+            raise SettingsError("epochs and steps both say how long to train: give one of them")
+        # A recipe may count steps; whoever counts epochs means epochs.
+        for_training["steps"] = None
     if recipe is None and for_data.get("source", "digits") == "digits":
         recipe = DEFAULT_RECIPE
     if recipe is None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from photofinish.config.base import Settings
+from photofinish.config.ramps import Between, Ramp
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 ScheduleName = Literal["constant", "cosine", "exponential"]
 PrecisionName = Literal["float32", "bfloat16"]
+TrainName = Literal["all", "head", "gradual"]
 BackendName = Literal["jax", "tensorflow", "torch"]
 
 
@@ -41,12 +44,25 @@ class DataSettings(Settings):
     skip_unreadable: bool = False
 
 
+# Ranges of `TrainingSettings`, and what makes a picture another one from epoch to epoch.
+RAMPS = ("training_size", "randaugment", "mixup", "cutmix", "dropout")
+SEEN_ANEW = ("training_size", "flip", "shift", "crop", "randaugment", "cutout", "mixup", "cutmix")
+
+
 class TrainingSettings(Settings):
     """How every model of a comparison is trained.
 
+    A setting described as a range may be one value or `first:last`: with several stages of progressive learning (Tan
+    and Le 2021, algorithm 1) it then goes linearly from the first stage's to the last's.
+
     Attributes:
         epochs: Passes over the training pictures.
+        steps: Train for so many steps instead, rounded to whole epochs.
         batch_size: Pictures per step.
+        train: What is trained: `all`; `head`, a new classifier on the frozen network, whose features are computed
+            once; or `gradual`, first the head, then more and more of the network from the top.
+        layer_decay: Factor by which the learning rate falls from each part of the network to the one below it;
+            none is 1 for `all` and 0.65 for `gradual`.
         optimizer: `adam`, `adamw`, `sgd` (Nesterov momentum 0.9) or `rmsprop` (decay 0.9, momentum 0.9).
         learning_rate: The peak of the schedule.
         schedule: `constant`, `cosine` (to zero at the last step) or `exponential` (x0.97 every 2.4 epochs).
@@ -56,18 +72,30 @@ class TrainingSettings(Settings):
         label_smoothing: Share of the target spread evenly over all classes.
         ema_decay: Decay of the moving average of all weights that is evaluated in their place, or None.
         precision: `float32`, or `bfloat16` for the activations with float32 weights.
+        stages: Stages of progressive learning, of equal length in epochs.
+        training_size: Height and width of training pictures in pixels, a range; none is image_size.
         flip: Mirror half of the training pictures from left to right.
         shift: Move training pictures by up to this share of their size in each direction.
+        crop: Train on random crops of at least this share of the picture's area, resized; 1 is the whole picture.
+        randaugment: Magnitude of RandAugment, a range; 2 of 16 operations per picture, 0 is off, 10 is strong.
+        cutout: Side of a square blanked in each training picture, as a share of the picture's side.
+        mixup: Parameter of the Beta distribution by which mixup blends two pictures, a range; 0 is off.
+        cutmix: Likewise for CutMix, which pastes a part of one picture into another; with both on, half the pictures
+            get the one and half the other.
         batch_normalization_momentum: Momentum of the moving averages, the same in every model.
         reestimate_statistics: Estimate BatchNormalization's averages anew from training pictures before evaluation:
             `always`, `never`, or `auto` where a run has fewer steps than 50 / (1 - momentum).
-        weights: `none` (random), `imagenet`, or a `.h5` file in Keras' layout.
+        weights: `none` (random), `imagenet`, `imagenet21k`, `timm:NAME`, or a file on the disk; or for each model its
+            own, as `MODEL=WEIGHTS,MODEL=WEIGHTS`.
         head_units: Width of a hidden dense layer before the classifier, or None.
-        dropout: Dropout before the classifier, the same in every model.
+        dropout: Dropout before the classifier, the same in every model, a range.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
+    steps: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
+    train: TrainName = "all"
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
     optimizer: OptimizerName = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     schedule: ScheduleName = "constant"
@@ -76,22 +104,72 @@ class TrainingSettings(Settings):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: PrecisionName = "float32"
+    stages: Annotated[int, Field(ge=1)] = 1
+    training_size: Annotated[Ramp, Between(8, 2048)] | None = None
     flip: bool = False
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    crop: Annotated[float, Field(ge=0.01, le=1)] = 1.0
+    randaugment: Annotated[Ramp, Between(0, 30)] = Ramp(0, 0)
+    cutout: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[Ramp, Between(0, 10)] = Ramp(0, 0)
+    cutmix: Annotated[Ramp, Between(0, 10)] = Ramp(0, 0)
     batch_normalization_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
     reestimate_statistics: Literal["auto", "always", "never"] = "auto"
     weights: str | None = None
     head_units: Annotated[int, Field(ge=1)] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[Ramp, Between(0, 0.99)] = Ramp(0.2, 0.2)
+
+    @model_validator(mode="after")
+    def _progressive(self) -> Self:
+        if self.steps is None and self.stages > self.epochs:
+            raise ValueError(f"stages={self.stages} must not be more than epochs={self.epochs}")
+        ramps = {name: getattr(self, name) for name in RAMPS}
+        rising = [f"{name}={ramp}" for name, ramp in ramps.items() if ramp is not None and not ramp.is_constant]
+        if rising and self.stages == 1:
+            raise ValueError(f"{rising[0]} is a range, but there is one stage only: set stages, for example to 4")
+        return self
+
+    @model_validator(mode="after")
+    def _transfer(self) -> Self:
+        if self.train == "head":
+            changed = [name for name in SEEN_ANEW if getattr(self, name) != type(self).model_fields[name].default]
+            if changed:
+                raise ValueError(
+                    f"train=head computes the features of each picture once, so that {', '.join(changed)} cannot "
+                    "change the pictures from epoch to epoch: leave it out, or choose train=gradual or train=all"
+                )
+            if self.layer_decay is not None:
+                raise ValueError("layer_decay has no meaning with train=head: there is one part only")
+        if self.train == "gradual" and self.steps is None and self.epochs == 1:
+            raise ValueError("train=gradual needs at least two epochs: one for the head, one for all")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.warmup_epochs >= self.epochs:
+        if self.steps is None and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs={self.warmup_epochs:g} must be less than epochs={self.epochs}: "
                 "the rate would never reach its peak"
             )
         return self
+
+    def for_pictures(self, pictures: int) -> Self:
+        """Return the settings with `steps`, where it is given, turned into whole epochs.
+
+        Args:
+            pictures: Number of training pictures.
+
+        Raises:
+            SettingsError: So few epochs do not fit the other settings.
+
+        Examples:
+            >>> TrainingSettings(steps=10_000, batch_size=512).for_pictures(45_000).epochs
+            114
+        """
+        if self.steps is None:
+            return self
+        steps_per_epoch = math.ceil(pictures / self.batch_size)
+        return self.but(steps=None, epochs=max(1, round(self.steps / steps_per_epoch)))
 
 
 class CellSettings(Settings):

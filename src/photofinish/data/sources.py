@@ -46,6 +46,11 @@ def read_source(source: str, cache: Path, progress: Progress) -> Listing:
         raise DataError(f"{path} is neither a folder nor an archive ({' '.join(ARCHIVE_SUFFIXES)}); name one of these")
     if "/" in source or "\\" in source or source.startswith("~") or is_archive(path):
         raise DataError(f"{path} does not exist; check the path")
+    if source == "imagenet":
+        raise SettingsError(
+            "ImageNet can be downloaded by those who have an account only (image-net.org): name your folder of it with "
+            "--data, holding train/ and test/ (its validation pictures) with one folder a class each"
+        )
     raise SettingsError(
         f"no data set is called '{source}' and no folder here has that name: {nearest(source, KNOWN_SOURCES)}"
     )

@@ -53,7 +53,8 @@ def evaluate(predictor: Predictor, data: PreparedData, folder: RunFolder, notify
         notify: Is told of progress.
 
     Returns:
-        Pictures per second over the median batch, or None where there was only one batch.
+        Pictures (with a frozen network's head, features) per second over the median batch, or None where there was only
+        one batch.
     """
     seconds: list[float] = []
     total = sum(len(data.splits[split]) for split in EVALUATED_SPLITS)

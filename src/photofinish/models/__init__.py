@@ -8,14 +8,27 @@ from photofinish import backend
 backend.select()
 
 from photofinish.models.api import EfficientNetV2, MobileNetV2, ResNet50  # noqa: E402  # the backend comes first
-from photofinish.models.building import Entrant, Head, all_layers, build, locate_weights  # noqa: E402
+from photofinish.models.building import (  # noqa: E402
+    HEAD_LAYERS,
+    OWN,
+    RANDOM,
+    Entrant,
+    Head,
+    all_layers,
+    build,
+    locate_weights,
+)
 from photofinish.models.catalog import CATALOG, find, is_custom  # noqa: E402
 from photofinish.models.describe import Description, StageRow, count_macs, count_parameters, describe  # noqa: E402
 from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
 from photofinish.models.layers import StochasticDepth  # noqa: E402
+from photofinish.models.parts import parts, require_head, split_head  # noqa: E402
 
 __all__ = [
     "CATALOG",
+    "HEAD_LAYERS",
+    "OWN",
+    "RANDOM",
     "Description",
     "EfficientNetV2",
     "Entrant",
@@ -34,4 +47,7 @@ __all__ = [
     "generator",
     "is_custom",
     "locate_weights",
+    "parts",
+    "require_head",
+    "split_head",
 ]

@@ -87,6 +87,7 @@ def build(
     head: Head,
     *,
     image_size: int | None = None,
+    any_size: bool = False,
     weights: str | Path | None = None,
     seed: int | None = 0,
     batch_normalization_momentum: float | None = None,
@@ -98,6 +99,7 @@ def build(
         name: A name from the catalog, or `path/to/model.py:function`.
         head: What stands on the feature map.
         image_size: Height and width in pixels; None leaves them open.
+        any_size: Leave them open all the same, for training at other sizes too.
         weights: None (random), `imagenet`, or a `.h5` file in Keras' layout.
         seed: Decides random initial values; None fills them with zeros, for descriptions.
         batch_normalization_momentum: For every BatchNormalization; None leaves the networks' own.
@@ -110,9 +112,10 @@ def build(
         DownloadError: The weights could not be fetched.
     """
     if is_custom(name):
-        entrant = _build_custom(name, head, image_size, weights, seed)
+        entrant = _build_custom(name, head, image_size, any_size, weights, seed)
     else:
-        entrant = _build_from_catalog(find(name), head, image_size, weights, seed, input_scaling)
+        size = None if any_size else image_size
+        entrant = _build_from_catalog(find(name), head, size, weights, seed, input_scaling)
     use_fast_layers(all_layers(entrant.model))
     if batch_normalization_momentum is not None:
         for layer in all_layers(entrant.model):
@@ -145,8 +148,8 @@ def _build_from_catalog(
     return Entrant(model, convention, RANDOM if weights is None else str(weights), head.description)
 
 
-def _build_custom(
-    name: str, head: Head, image_size: int | None, weights: str | Path | None, seed: int | None
+def _build_custom(  # as `build`
+    name: str, head: Head, image_size: int | None, any_size: bool, weights: str | Path | None, seed: int | None
 ) -> Entrant:
     if weights is not None:
         raise SettingsError(
@@ -156,7 +159,13 @@ def _build_custom(
         raise SettingsError(f"{name} needs an image size and a number of classes")
     with keras_seeds(seed or 0):
         model = build_custom(name, head.classes, image_size)
-        inputs = keras.Input((image_size, image_size, 3), name="images")
+        if any_size and set(model.input_shape[1:3]) != {None}:
+            raise SettingsError(
+                f"{name} takes pictures of {model.input_shape[1:3]} only, and training_size asks for others: "
+                "let it begin with keras.Input((None, None, 3))"
+            )
+        size = None if any_size else image_size
+        inputs = keras.Input((size, size, 3), name="images")
         outputs = model(inputs)
         if len(outputs.shape) == 4:
             return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN, head.description)

@@ -20,15 +20,17 @@ PIXELS_PER_BATCH = 1 << 21
 
 @dataclass(frozen=True)
 class Predicted:
-    """Logits and how fast they came.
+    """Logits, or features, and how fast they came.
 
     Attributes:
-        logits: (examples, classes), float32.
+        logits: (examples, classes) or (examples, channels), float32.
         batch_seconds: Seconds of each batch, without the predictor's very first, which compiles.
+        seconds: Seconds of all batches, compilation included.
     """
 
     logits: NDArray[np.float32]
     batch_seconds: tuple[float, ...]
+    seconds: float
 
 
 class Predictor:
@@ -76,7 +78,7 @@ class Predictor:
             notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
         first = 0 if self._is_compiled else 1
         self._is_compiled = True
-        return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]))
+        return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]), sum(seconds))
 
     def _batches(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         places = np.arange(-(-len(indices) // self.batch_size) * self.batch_size) % len(indices)

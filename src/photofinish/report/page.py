@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from photofinish.evaluation.metrics import confusion_matrix
-from photofinish.report import charts, recipe, tables, wording
+from photofinish.report import charts, recipe, stages, tables, wording
 from photofinish.report.figures.confusion import heat_map, most_confused
 from photofinish.report.figures.intervals import (
     accuracy_strip,
@@ -133,6 +133,8 @@ def _details(material: Material) -> dict[str, Any]:
         "data_table_facts": recipe.data_table(material),
         "environment": recipe.environment_table(material),
         "times": recipe.times_table(material),
+        "stages": stages.stages_table(material),
+        "sheets": stages.sheets(material),
         "not_equal": material.differences,
         "command": "; ".join(material.plan.commands),
         "skipped": material.plan.data.skipped,

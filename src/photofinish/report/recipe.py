@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from photofinish.config import DataSettings, TrainingSettings
+from photofinish.config import DataSettings, Ramp, TrainingSettings
 from photofinish.report import wording
 from photofinish.report.material import Material
 from photofinish.report.tables import Column, Field, Table
 
+_TRAINED = {
+    "all": "the whole network",
+    "head": "the head, on features of the frozen network computed once",
+    "gradual": "the head first, then more and more of the network from the top",
+}
 _YES_NO = {True: "yes", False: "no"}
 
 TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
-    "epochs": ("Epochs", lambda training: str(training.epochs)),
+    "epochs": ("Epochs", lambda training: "as many as the steps make" if training.steps else str(training.epochs)),
+    "steps": ("Steps", lambda training: f"{training.steps:,}" if training.steps else "as many as the epochs have"),
     "batch_size": ("Batch size", lambda training: f"{training.batch_size} pictures"),
+    "train": ("Trained", lambda training: _TRAINED[training.train]),
+    "layer_decay": (
+        "Learning rate from part to part downwards",
+        lambda training: f"x {training.layer_decay:g}" if training.layer_decay else "the same, or x 0.65 where gradual",
+    ),
     "optimizer": ("Optimiser", lambda training: training.optimizer),
     "learning_rate": ("Peak learning rate", lambda training: f"{training.learning_rate:g}"),
     "schedule": ("Schedule", lambda training: training.schedule),
@@ -22,8 +33,21 @@ TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
     "label_smoothing": ("Label smoothing", lambda training: f"{training.label_smoothing:g}"),
     "ema_decay": ("Moving average of the weights", lambda training: _or_none(training.ema_decay)),
     "precision": ("Precision", lambda training: training.precision),
+    "stages": ("Stages of progressive learning", lambda training: str(training.stages)),
+    "training_size": (
+        "Image size in training",
+        lambda training: "as in evaluation" if training.training_size is None else _over_stages(training.training_size),
+    ),
     "flip": ("Mirrored left to right", lambda training: "half of the pictures" if training.flip else "no"),
     "shift": ("Shifted", lambda training: f"by up to {training.shift:.0%}" if training.shift else "no"),
+    "crop": (
+        "Random crops",
+        lambda training: "no" if training.crop == 1 else f"of {training.crop:.0%} to 100% of the area",
+    ),
+    "randaugment": ("RandAugment, magnitude", lambda training: _over_stages(training.randaugment)),
+    "cutout": ("Cutout", lambda training: f"{training.cutout:.0%} of the side" if training.cutout else "no"),
+    "mixup": ("mixup, Beta parameter", lambda training: _over_stages(training.mixup)),
+    "cutmix": ("CutMix, Beta parameter", lambda training: _over_stages(training.cutmix)),
     "batch_normalization_momentum": (
         "BatchNormalization momentum",
         lambda training: f"{training.batch_normalization_momentum:g}, in every model",
@@ -36,7 +60,7 @@ TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
     "head_units": ("Hidden layer before the classifier", lambda training: _or_none(training.head_units)),
     "dropout": (
         "Dropout before the classifier",
-        lambda training: _or_none(training.dropout, "the model's own"),
+        lambda training: _over_stages(training.dropout),
     ),
 }
 """Every training setting with its label and its value in words; a test holds this against the settings."""
@@ -140,5 +164,12 @@ def _epochs(count: float) -> str:
     return f"{count:g} epochs" if count else "none"
 
 
-def _or_none(value: float | None, absent: str = "none") -> str:
-    return absent if value is None else f"{value:g}"
+def _over_stages(ramp: Ramp) -> str:
+    """Write a range in words."""
+    if ramp.is_constant:
+        return f"{ramp.last:g}" if ramp.last else "none"
+    return f"{ramp.first:g} in the first stage to {ramp.last:g} in the last"
+
+
+def _or_none(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

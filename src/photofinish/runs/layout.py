@@ -52,6 +52,10 @@ class RunFolder:
         """The folder of saved weights."""
         return self.path / "checkpoints"
 
+    def sheet(self, stage: int) -> Path:
+        """Return the picture of what the network saw in a stage, 1 for the first."""
+        return self.path / "stages" / f"stage-{stage}.png"
+
     def predictions(self, split: str) -> Path:
         """Return the file of predictions for `train`, `validation` or `test`."""
         return self.path / "predictions" / f"{split}.npz"

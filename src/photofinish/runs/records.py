@@ -61,6 +61,32 @@ class ModelRecord(Settings):
     stochastic_depth: float | None = None
 
 
+class StageRecord(Settings):
+    """A stage of training: epochs under the same conditions.
+
+    Attributes:
+        first_epoch: 1 for the first.
+        last_epoch: Its last one.
+        image_size: Height and width of training pictures in pixels.
+        randaugment: Magnitude of RandAugment.
+        mixup: Parameter of mixup's Beta distribution.
+        cutmix: Likewise of CutMix.
+        dropout: Dropout before the classifier.
+        trained_share: Share of the network's parts that were trained, from the top; the head always was.
+        train_seconds: Seconds of its training steps, without compilation.
+    """
+
+    first_epoch: int
+    last_epoch: int
+    image_size: int
+    randaugment: float
+    mixup: float
+    cutmix: float
+    dropout: float
+    trained_share: float
+    train_seconds: float
+
+
 class StepSeconds(Settings):
     """Seconds of one training step after warm-up: median and quartiles."""
 
@@ -82,6 +108,8 @@ class TimeRecord(Settings):
         evaluate: Predicting the validation and test pictures at the end.
         total: The whole run from the start of its process.
         step: One training step.
+        features: Part of `train` in which the frozen network's features of the training pictures were computed, as
+            measured then: later seeds find them in the cache.
     """
 
     build: float
@@ -93,6 +121,7 @@ class TimeRecord(Settings):
     evaluate: float
     total: float
     step: StepSeconds
+    features: float = 0.0
 
 
 class RunRecord(Settings):
@@ -107,12 +136,16 @@ class RunRecord(Settings):
         seconds: Where the time went.
         steps: Training steps taken.
         statistics_reestimated: Whether BatchNormalization's averages were estimated anew before evaluation.
-        train_images_per_second: Pictures in a batch over the median step time.
+        statistics_unfolded: Whether the weights' BatchNormalization was folded and was given statistics before training.
+        stages: The stages of training.
+        train_images_per_second: Pictures in a batch over the median step time; with cached features, pictures of all
+            epochs over the time of training.
         inference_images_per_second: Pictures in a batch over the median time to predict one.
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
         versions: Versions of Python and the libraries that computed.
         hardware: Processor, cores, memory, accelerator.
         step_from_cache: Whether the training step was found compiled in the persistent cache.
+        features_from_cache: Whether the frozen network's features were found in the cache.
         error: Why it failed.
     """
 
@@ -124,12 +157,15 @@ class RunRecord(Settings):
     seconds: TimeRecord | None = None
     steps: int | None = None
     statistics_reestimated: bool | None = None
+    statistics_unfolded: bool = False
+    stages: tuple[StageRecord, ...] = ()
     train_images_per_second: float | None = None
     inference_images_per_second: float | None = None
     peak_memory_bytes: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, str] = Field(default_factory=dict)
     step_from_cache: bool = False
+    features_from_cache: bool = False
     error: str | None = None
 
     def write(self, path: Path) -> None:

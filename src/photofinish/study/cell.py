@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photofinish import backend
 from photofinish.config import CellSettings
@@ -18,6 +20,7 @@ from photofinish.runs import (
     RunFolder,
     RunRecord,
     StageEvent,
+    StageRecord,
     TimeRecord,
     append_epoch,
     hardware,
@@ -26,6 +29,12 @@ from photofinish.runs import (
     versions,
 )
 from photofinish.storage import require_free_space
+from photofinish.study.sheet import write_sheet
+
+if TYPE_CHECKING:  # these import Keras
+    from photofinish.models import Entrant
+    from photofinish.training import Trained
+    from photofinish.training.stages import Stage
 
 PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -60,29 +69,30 @@ def run_cell(
     # These import Keras, which reads the backend when it is imported.
     import keras
 
-    from photofinish.evaluation.predict import evaluate
-    from photofinish.models import Head, StochasticDepth, all_layers, build, count_macs, count_parameters, is_custom
+    from photofinish.models import Head, build, is_custom
     from photofinish.models.saved import save, saved_bytes
-    from photofinish.training import train
+    from photofinish.training import train_entrant
 
     keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
     data = PreparedData.load(prepared)
+    training = settings.training.for_pictures(len(data.splits["train"]))
     folder.path.mkdir(parents=True, exist_ok=True)
-    for leftover in (folder.record, folder.metrics):
+    for leftover in (folder.record, folder.metrics, *folder.sheet(1).parent.glob("stage-*.png")):
         leftover.unlink(missing_ok=True)
 
     notify(StageEvent(stage="building"))
     start = time.perf_counter()
     image_size = settings.data.image_size
-    head = Head(len(data.record.classes), settings.training.dropout, settings.training.head_units)
+    head = Head(len(data.record.classes), training.dropout.largest, training.head_units)
     entrant = build(
         settings.model,
         head,
         image_size=image_size,
+        any_size=training.training_size is not None,
         # Someone's own function loads what it wants to begin with; the report says so under "Not equal".
-        weights=None if is_custom(settings.model) else settings.training.weights,
+        weights=None if is_custom(settings.model) else training.weights,
         seed=settings.seed,
-        batch_normalization_momentum=settings.training.batch_normalization_momentum,
+        batch_normalization_momentum=training.batch_normalization_momentum,
     )
     build_seconds = time.perf_counter() - start
 
@@ -94,8 +104,19 @@ def run_cell(
         append_epoch(folder.metrics, record)
         on_epoch(record)
 
-    outcome = train(
-        entrant.model, data, image_size, settings.training, settings.seed, record=record_epoch, notify=notify
+    def show(stage: Stage, stored: NDArray[np.uint8], seen: NDArray[np.float32]) -> None:
+        write_sheet(folder.sheet(stage.number), stored, seen)
+
+    trained = train_entrant(
+        entrant,
+        settings.model,
+        data,
+        image_size,
+        training,
+        settings.seed,
+        record=record_epoch,
+        notify=notify,
+        show=show,
     )
     save(
         entrant,
@@ -106,44 +127,89 @@ def run_cell(
         name=settings.model,
     )
     start = time.perf_counter()
-    inference_images_per_second = evaluate(outcome.predictor, data, folder, notify)
+    images_per_second = _evaluate(trained, data, folder, notify)
     now = time.perf_counter()
 
+    outcome = trained.outcome
     record = RunRecord(
         status="finished",
         settings=settings,
         data=data.record,
-        model=ModelRecord(
-            parameters=count_parameters(entrant.model),
-            trainable_parameters=sum(int(np.prod(v.shape)) for v in entrant.model.trainable_variables),
-            macs=count_macs(entrant.model, image_size),
-            input_scaling=entrant.input_scaling.description,
-            weights=entrant.weights,
-            head=entrant.head,
-            stochastic_depth=max(
-                (layer.rate for layer in all_layers(entrant.model) if isinstance(layer, StochasticDepth)), default=0.0
-            ),
-        ),
+        model=_model_record(entrant, trained, image_size),
         seconds=TimeRecord(
             build=build_seconds,
             compile=outcome.clock.compile_seconds,
-            train=outcome.clock.train_seconds,
+            train=trained.train_seconds,
             data=outcome.clock.data_seconds,
             validation=outcome.validation_seconds,
             reestimate=outcome.reestimation_seconds,
             evaluate=now - start,
             total=now - begin,
             step=outcome.clock.step,
+            features=trained.feature_seconds,
         ),
         steps=outcome.steps,
         statistics_reestimated=outcome.statistics_reestimated,
-        train_images_per_second=settings.training.batch_size / outcome.clock.step.median,
-        inference_images_per_second=inference_images_per_second,
+        statistics_unfolded=trained.statistics_unfolded,
+        stages=_stage_records(trained),
+        train_images_per_second=(
+            training.epochs * len(data.splits["train"]) / trained.train_seconds
+            if trained.features
+            else training.batch_size / outcome.clock.step.median
+        ),
+        inference_images_per_second=images_per_second,
         peak_memory_bytes=backend.peak_device_memory() or peak_resident_bytes(),
         step_from_cache=outcome.step_from_cache,
+        features_from_cache=trained.features is not None and trained.features.from_cache,
         versions=versions(),
         hardware={**hardware(), "device": backend.device_name()},
     )
     record.write(folder.record)
     notify(StageEvent(stage="finished"))
     return record
+
+
+def _evaluate(trained: Trained, data: PreparedData, folder: RunFolder, notify: Notify) -> float | None:
+    """Predict and store what the run is judged by; return pictures per second."""
+    from photofinish.evaluation.predict import EVALUATED_SPLITS, evaluate
+
+    if trained.features is None:
+        return evaluate(trained.outcome.predictor, data, folder, notify)
+    with_features, times = trained.features.of(EVALUATED_SPLITS)
+    evaluate(trained.outcome.predictor, with_features, folder, notify)
+    # The head's own time is a thousandth of the network's.
+    return times["test"].images_per_second
+
+
+def _model_record(entrant: Entrant, trained: Trained, image_size: int) -> ModelRecord:
+    from photofinish.models import StochasticDepth, all_layers, count_macs, count_parameters
+
+    drops = [layer.rate for layer in all_layers(entrant.model) if isinstance(layer, StochasticDepth)]
+    return ModelRecord(
+        parameters=count_parameters(entrant.model),
+        trainable_parameters=trained.trainable_parameters,
+        macs=count_macs(entrant.model, image_size),
+        input_scaling=entrant.input_scaling.description,
+        weights=entrant.weights,
+        head=entrant.head,
+        # A frozen network drops nothing.
+        stochastic_depth=0.0 if trained.features else max(drops, default=0.0),
+    )
+
+
+def _stage_records(trained: Trained) -> tuple[StageRecord, ...]:
+    outcome = trained.outcome
+    return tuple(
+        StageRecord(
+            first_epoch=stage.first_epoch,
+            last_epoch=stage.last_epoch,
+            image_size=stage.conditions.image_size,
+            randaugment=stage.conditions.augmentation.randaugment,
+            mixup=stage.conditions.augmentation.mixup,
+            cutmix=stage.conditions.augmentation.cutmix,
+            dropout=stage.conditions.dropout,
+            trained_share=stage.conditions.trained_share,
+            train_seconds=seconds,
+        )
+        for stage, seconds in zip(outcome.stages, outcome.clock.program_seconds, strict=True)
+    )

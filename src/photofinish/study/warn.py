@@ -31,6 +31,8 @@ def warnings_of(
         *_seeds(models),
         *_test_set(plan),
         *_treatment(plan, finished),
+        *_unfolded(plan, finished),
+        *_features(plan, finished),
         *_joined(plan),
         *_compilation(plan, finished),
     ]
@@ -113,6 +115,24 @@ def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
         yield (
             f"The run was short, so BatchNormalization's averages were estimated anew from training pictures "
             f"before evaluation ({', '.join(anew)})."
+        )
+
+
+def _unfolded(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    unfolded = {one.cell.model for one in finished if one.record.statistics_unfolded}
+    names = ", ".join(name for name in plan.models if name in unfolded)
+    if names:
+        yield (
+            f"The weights of {names} came with BatchNormalization folded into the convolutions; it was given the "
+            "statistics of training pictures before training, which changes no prediction."
+        )
+
+
+def _features(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    if plan.training.train == "head" and finished:
+        yield (
+            "Only the head was trained, on features that the frozen network computed once. Training time contains the "
+            "cost of these features in every seed, also where they were found in the cache."
         )
 
 

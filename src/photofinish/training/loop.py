@@ -18,15 +18,20 @@ from numpy.typing import NDArray
 from photofinish import backend
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData, batches, epoch_order
-from photofinish.data.augment import augment, augmentation_draws, resize
+from photofinish.data.augment import augmentation_draws, resize
 from photofinish.errors import TrainingError
 from photofinish.models.inference import Predictor
 from photofinish.runs import EpochRecord, Notify, StageEvent
 from photofinish.training.clock import StepClock
-from photofinish.training.losses import cross_entropy
+from photofinish.training.freezing import Freezing, Parts, rates_below
+from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.schedules import learning_rate
+from photofinish.training.stages import Stage, layer_decay, stages_of
+from photofinish.training.step import SHOWN, Learner, compile_step
+
+Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,17 @@ class TrainingOutcome:
     Attributes:
         steps: Steps taken.
         clock: Where the time went.
+        stages: The stages it went through.
         validation_seconds: Seconds of validation after each epoch, in all.
         reestimation_seconds: Seconds spent on BatchNormalization's averages.
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
-        step_from_cache: Whether the training step was found compiled in the persistent cache.
+        step_from_cache: Whether the training step was found compiled in the persistent cache, in every stage.
     """
 
     steps: int
     clock: StepClock
+    stages: tuple[Stage, ...]
     validation_seconds: float
     reestimation_seconds: float
     statistics_reestimated: bool
@@ -52,34 +59,45 @@ class TrainingOutcome:
     step_from_cache: bool
 
 
-def train(
+def train(  # noqa: PLR0913  # what a training is made of, and who is told
     model: keras.Model,
     data: PreparedData,
     image_size: int,
     settings: TrainingSettings,
     seed: int,
     *,
+    body: Parts = (),
     record: Callable[[EpochRecord], None],
     notify: Notify,
+    show: Show = lambda *_: None,
 ) -> TrainingOutcome:
     """Train a network on the training pictures, validating after each epoch.
 
     Args:
-        model: From pictures of 0-255 to logits; its weights are changed.
-        data: The pictures and their division; the test pictures are not looked at.
-        image_size: Height and width the model sees.
-        settings: How to train.
+        model: From pictures of 0-255 to logits; its weights are changed. With `train=head` from features to logits.
+        data: The pictures and their division; the test pictures are not looked at. With `train=head` its `images` are
+            the features.
+        image_size: Height and width at which the model is evaluated.
+        settings: How to train, its length in epochs.
         seed: Decides order and augmentation.
+        body: The layers below the head in parts, the lowest first, where parts of it are frozen or trained at
+            smaller rates.
         record: Is given each epoch's figures.
         notify: Is told of progress.
+        show: Is given the first pictures of each stage, as they are stored and as the network saw them.
 
     Raises:
         TrainingError: The loss is no longer a number.
     """
-    trainer = _Trainer(model, data, image_size, settings, seed, notify)
+    trainer = _Trainer(model, data, image_size, settings, seed, body, notify)
     validation_seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
+        if epoch in trainer.stages:
+            trainer.begin_stage(trainer.stages[epoch])
         totals = trainer.train_epoch(epoch)
+        if epoch in trainer.stages:
+            stored, seen = trainer.first_pictures
+            show(trainer.stage, stored, seen)
         start = time.perf_counter()
         loss, accuracy = trainer.validate(epoch)
         validation_seconds += time.perf_counter() - start
@@ -100,6 +118,7 @@ def train(
     return TrainingOutcome(
         steps=trainer.steps,
         clock=trainer.clock,
+        stages=tuple(trainer.stages.values()),
         validation_seconds=validation_seconds,
         reestimation_seconds=time.perf_counter() - start,
         statistics_reestimated=reestimated,
@@ -111,6 +130,9 @@ def train(
 class _Trainer:
     """A network in training: its compiled step, and how far it has come."""
 
+    stage: Stage
+    step: Callable[..., Any]
+
     def __init__(
         self,
         model: keras.Model,
@@ -118,53 +140,74 @@ class _Trainer:
         image_size: int,
         settings: TrainingSettings,
         seed: int,
+        body: Parts,
         notify: Notify,
     ) -> None:
         self.model, self.data, self.settings, self.seed, self.notify = model, data, settings, seed, notify
         self.indices = data.splits["train"]
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
-        self.prepare = functools.partial(resize, size=image_size)
+        self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
-        self.step = _compile_step(model, self.average, settings, self.prepare)
+        self.freezing = Freezing(model, body)
+        # Built while nothing is frozen: one state for all stages.
+        optimizer = build_optimizer(settings, model.trainable_variables)
+        rates = rates_below(body, layer_decay(settings))
+        self.learner = Learner(model, optimizer, self.average, rates, settings, len(data.record.classes))
+        self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)
+        size_seen = image_size
+        if settings.train == "head":
+            self.prepare, size_seen = _as_they_are, 1
         largest = max(len(data.splits["validation"]), len(data.splits["test"]))
-        self.predictor = Predictor(model, self.prepare, image_size, largest)
+        self.predictor = Predictor(model, self.prepare, size_seen, largest)
         self.clock = StepClock()
+        self.first_pictures: tuple[NDArray[Any], ...] = ()
         self.steps = 0
-        self.step_from_cache = False
+        self.step_from_cache = True
         self.rate = 0.0
+
+    def begin_stage(self, stage: Stage) -> None:
+        """Change what a stage changes; weights, averages, the optimiser's state and the schedule go on."""
+        self.stage = stage
+        self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
+        self.step = compile_step(self.learner, stage.conditions)
+        self.clock.begin_program()
+        self.first_pictures = ()
 
     def train_epoch(self, epoch: int) -> _Totals:
         """Show the network every training picture once."""
         order = epoch_order(len(self.indices), self.seed, epoch)
-        draws = augmentation_draws(len(self.indices), self.seed, epoch)
+        draws = augmentation_draws(len(self.indices), self.seed, epoch, self.stage.conditions.augmentation)
         totals = _Totals()
-        outputs: Any = ()
+        sums: Any = ()
         self.clock.begin_epoch()
         for batch in batches(order, self.settings.batch_size):
             self.clock.begin()
             chosen = self.indices[batch.indices]
-            arguments = (
-                self.data.images[chosen],
-                self.data.labels[chosen],
-                batch.weights,
-                draws[batch.indices],
-            )
+            arguments = (self.data.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
             self.clock.data_ready()
-            if self.steps == 0:
-                self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
             self.rate = learning_rate(self.settings, self.steps, self.steps_per_epoch)
             decay = self.average.decay_at(self.steps) if self.average else 0.0
-            found = backend.programs_from_cache()
-            outputs = self.step(*arguments, np.float32(self.rate), np.float32(decay))
-            if self.steps == 0:
-                self.step_from_cache = backend.programs_from_cache() > found
-            totals.add(outputs)
+            rates = np.float32(self.rate), np.float32(decay)
+            if self.first_pictures:
+                sums, _ = self.step(*arguments, *rates)
+            else:
+                sums = self._first_step(epoch, *arguments, *rates)
+            totals.add(sums)
             self.steps += 1
-            if self.clock.end(outputs):
+            if self.clock.end(sums):
                 self._report(epoch, totals)
-        self.clock.close_window(outputs)
+        self.clock.close_window(sums)
         self._report(epoch, totals)
         return totals
+
+    def _first_step(self, epoch: int, images: NDArray[Any], *others: Any) -> Any:
+        """Take the first step of a stage, which compiles, and keep what the network saw."""
+        self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
+        found = backend.programs_from_cache()
+        sums, seen = self.step(images, *others)
+        self.step_from_cache &= backend.programs_from_cache() > found
+        self.first_pictures = images[:SHOWN], ops.convert_to_numpy(seen)
+        return sums
 
     def validate(self, epoch: int) -> tuple[float, float]:
         """Return loss and accuracy on the validation pictures.
@@ -184,7 +227,8 @@ class _Trainer:
             logits = self.predictor(self.data.images, indices, notify).logits
         if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             raise TrainingError("the model gives probabilities; leave its softmax out, so that it gives logits")
-        losses = ops.convert_to_numpy(cross_entropy(labels, ops.convert_to_tensor(logits)))
+        targets = smoothed_targets(labels, self.learner.classes)
+        losses = ops.convert_to_numpy(cross_entropy(targets, ops.convert_to_tensor(logits)))
         if not np.isfinite(losses).all():
             raise TrainingError(
                 f"the validation loss is {losses.mean()} after epoch {epoch}: try a smaller learning rate, some "
@@ -198,9 +242,7 @@ class _Trainer:
             self.average.swap()
         if not _reestimates(self.settings, self.steps):
             return False
-        size = self.settings.batch_size
-        order = epoch_order(len(self.indices), self.seed, 0)[: max(size, REESTIMATION_EXAMPLES)]
-        pictures = [self.data.images[self.indices[batch.indices]] for batch in batches(order, size)]
+        pictures = first_batches(self.data, self.settings.batch_size, self.seed)
 
         def notify(done: int) -> None:
             self.notify(StageEvent(stage="re-estimating", done=done, total=len(pictures)))
@@ -252,42 +294,15 @@ class _Totals:
         return self._mean(1)
 
 
-def _compile_step(
-    model: keras.Model,
-    average: WeightAverage | None,
-    settings: TrainingSettings,
-    prepare: Callable[[Any], Any],
-) -> Callable[..., Any]:
-    """Return the compiled step: augment, differentiate, update.
+def first_batches(data: PreparedData, batch_size: int, seed: int) -> list[NDArray[np.uint8]]:
+    """Return batches of training pictures, enough of them to estimate BatchNormalization's statistics."""
+    indices = data.splits["train"]
+    order = epoch_order(len(indices), seed, 0)[: max(batch_size, REESTIMATION_EXAMPLES)]
+    return [data.images[indices[batch.indices]] for batch in batches(order, batch_size)]
 
-    The step takes images (batch, height, width, 3) uint8, labels (batch,), weights (batch,), draws (batch, DRAWS),
-    the learning rate and the decay of the weights' average; it returns (sum of losses, number right, number of
-    pictures).
-    """
-    variables = model.trainable_variables
-    optimizer = build_optimizer(settings, variables)
 
-    def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> Any:
-        optimizer.learning_rate = rate
-        pictures = prepare(augment(images, draws, flip=settings.flip, shift=settings.shift))
-
-        def objective() -> tuple[Any, Any]:
-            logits = ops.cast(model(pictures, training=True), "float32")
-            losses = cross_entropy(labels, logits, settings.label_smoothing) * weights
-            right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32")), "float32")
-            sums = ops.stack([ops.sum(losses), ops.sum(right * weights), ops.sum(weights)])
-            # Divided by the batch size, not by the pictures that count: each weighs the same all through an epoch.
-            return ops.sum(losses) / settings.batch_size + sum(model.losses), sums
-
-        sums, gradients = backend.gradients(objective, variables)
-        with backend.no_gradient():
-            optimizer.apply(gradients, variables)
-            if average:
-                average.update(decay)
-        return sums
-
-    averages = average.variables if average else []
-    return backend.compiled(step, [*model.variables, *optimizer.variables, *averages])
+def _as_they_are(features: Any) -> Any:
+    return ops.cast(features, "float32")
 
 
 def _reestimates(settings: TrainingSettings, steps: int) -> bool:

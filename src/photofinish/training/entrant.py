@@ -1,0 +1,115 @@
+"""Training an entrant as asked: all of it, its head only, or more and more of it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from photofinish.config import TrainingSettings
+from photofinish.data import PreparedData
+from photofinish.data.augment import resize
+from photofinish.models import OWN, RANDOM, Entrant, parts, split_head
+from photofinish.runs import EpochRecord, Notify
+from photofinish.training.features import Features
+from photofinish.training.folded import is_folded, unfold
+from photofinish.training.loop import Show, TrainingOutcome, first_batches, train
+from photofinish.training.stages import layer_decay
+
+SEEN_IN_TRAINING = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained entrant, and what its record needs to say.
+
+    Attributes:
+        outcome: What training left.
+        features: The frozen network's features, where only the head was trained.
+        feature_seconds: Seconds that the features of the training pictures cost when they were computed.
+        trainable_parameters: Parameters that were trained, in the last stage.
+        statistics_unfolded: Whether BatchNormalization was given statistics before training.
+    """
+
+    outcome: TrainingOutcome
+    features: Features | None
+    feature_seconds: float
+    trainable_parameters: int
+    statistics_unfolded: bool
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of training, the features of the training pictures included."""
+        return self.feature_seconds + self.outcome.clock.train_seconds
+
+
+def train_entrant(  # noqa: PLR0913  # as `train`
+    entrant: Entrant,
+    name: str,
+    data: PreparedData,
+    image_size: int,
+    settings: TrainingSettings,
+    seed: int,
+    *,
+    record: Callable[[EpochRecord], None],
+    notify: Notify,
+    show: Show = lambda *_: None,
+) -> Trained:
+    """Train an entrant on the training pictures.
+
+    Args:
+        entrant: Its weights are changed.
+        name: The model as it was asked for.
+        data: The pictures and their division; the test pictures are not looked at.
+        image_size: Height and width at which the model is evaluated.
+        settings: How to train, its length in epochs.
+        seed: Decides order and augmentation.
+        record: Is given each epoch's figures.
+        notify: Is told of progress.
+        show: Is given the first pictures of each stage.
+
+    Raises:
+        SettingsError: The network cannot be taken apart as asked.
+        TrainingError: The loss is no longer a number.
+    """
+    if settings.train == "head":
+        return _train_head(entrant, data, image_size, settings, seed, record, notify)
+    is_cut = settings.train == "gradual" or layer_decay(settings) != 1
+    body = parts(entrant.model, name) if is_cut else ()
+    is_pretrained = entrant.weights not in {RANDOM, OWN}
+    unfolds = is_pretrained and is_folded(entrant.model)
+    if unfolds:
+        pictures = first_batches(data, settings.batch_size, seed)
+        unfold(entrant.model, functools.partial(resize, size=image_size), pictures)
+    outcome = train(entrant.model, data, image_size, settings, seed, body=body, record=record, notify=notify, show=show)
+    return Trained(outcome, None, 0.0, _trainable_parameters(entrant.model), unfolds)
+
+
+def _train_head(
+    entrant: Entrant,
+    data: PreparedData,
+    image_size: int,
+    settings: TrainingSettings,
+    seed: int,
+    record: Callable[[EpochRecord], None],
+    notify: Notify,
+) -> Trained:
+    """Train a new head on the features of the frozen network, which computes as it predicts."""
+    network, head = split_head(entrant.model)
+    features = Features(network, data, image_size, notify)
+    with_features, times = features.of(SEEN_IN_TRAINING)
+    seconds = times["train"].seconds
+
+    def record_with_features(epoch: EpochRecord) -> None:
+        own = seconds if epoch.epoch == 1 else 0.0
+        record(epoch.but(train_seconds=epoch.train_seconds + own, elapsed_seconds=epoch.elapsed_seconds + seconds))
+
+    outcome = train(head, with_features, image_size, settings, seed, record=record_with_features, notify=notify)
+    return Trained(outcome, features, seconds, _trainable_parameters(head), statistics_unfolded=False)
+
+
+def _trainable_parameters(model: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)

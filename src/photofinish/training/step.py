@@ -1,0 +1,100 @@
+"""One training step: augment, mix, differentiate, update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from photofinish import backend
+from photofinish.config import TrainingSettings
+from photofinish.data.augment import augment, mix
+from photofinish.training.losses import cross_entropy, smoothed_targets
+from photofinish.training.moving_averages import WeightAverage
+from photofinish.training.stages import Conditions
+
+# So many pictures of a batch are handed back as the network saw them.
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is trained, and with what.
+
+    Attributes:
+        model: From pictures of 0-255 (or features) to logits.
+        optimizer: Built for every variable that is ever trained.
+        average: The moving average of the weights, or None.
+        rates: For a variable's `id` the share of the learning rate it gets, where that is not 1.
+        settings: How to train.
+        classes: Number of classes.
+    """
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    average: WeightAverage | None
+    rates: Mapping[int, float]
+    settings: TrainingSettings
+    classes: int
+
+
+def compile_step(learner: Learner, conditions: Conditions) -> Callable[..., Any]:
+    """Compile the step of a stage.
+
+    Args:
+        learner: What is trained; what its model says is trainable now is.
+        conditions: What stays the same in this stage.
+
+    Returns:
+        A function of images (batch, height, width, 3) uint8 or features (batch, channels), labels (batch,), weights
+        (batch,), draws (batch, DRAWS), the learning rate and the decay of the weights' average. It returns the sums
+        (of losses, number right, number of pictures) and the first pictures as the network saw them.
+    """
+    model, optimizer, average, settings = learner.model, learner.optimizer, learner.average, learner.settings
+    variables = model.trainable_variables
+
+    def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
+        optimizer.learning_rate = rate
+        targets = smoothed_targets(labels, learner.classes, settings.label_smoothing)
+        if settings.train == "head":
+            seen = images
+        else:
+            seen = augment(images, draws, conditions.augmentation, conditions.image_size)
+            seen, targets = mix(seen, targets, draws, conditions.augmentation)
+        wanted = ops.argmax(targets, axis=-1)
+
+        def objective() -> tuple[Any, Any]:
+            logits = ops.cast(model(seen, training=True), "float32")
+            losses = cross_entropy(targets, logits) * weights
+            right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), wanted), "float32")
+            sums = ops.stack([ops.sum(losses), ops.sum(right * weights), ops.sum(weights)])
+            # Divided by the batch size, not by the pictures that count: each weighs the same all through an epoch.
+            return ops.sum(losses) / settings.batch_size + sum(model.losses), sums
+
+        sums, gradients = backend.gradients(objective, variables)
+        with backend.no_gradient():
+            _apply(optimizer, gradients, variables, learner.rates)
+            if average:
+                average.update(decay)
+        return sums, seen[:SHOWN]
+
+    averages = average.variables if average else []
+    return backend.compiled(step, [*model.variables, *optimizer.variables, *averages])
+
+
+def _apply(
+    optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[Any], rates: Mapping[int, float]
+) -> None:
+    """Update the variables, some of them by a share of the learning rate only.
+
+    Every update of every optimiser, weight decay included, is in proportion to the rate, so that going a share of
+    the way is the same as a smaller rate.
+    """
+    slowed = [(variable, rates[id(variable)]) for variable in variables if id(variable) in rates]
+    before = [ops.copy(variable.value) for variable, _ in slowed]
+    optimizer.apply(gradients, variables)
+    for (variable, share), old in zip(slowed, before, strict=True):
+        variable.assign(old + share * (variable.value - old))
