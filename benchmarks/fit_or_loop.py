@@ -13,7 +13,6 @@ after 10 of warm-up and reports the median step. Writes `benchmarks/results/<dat
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import statistics
 import subprocess
@@ -21,9 +20,10 @@ import sys
 import time
 from pathlib import Path
 
+from saving import save
+
 SIZE, CLASSES, WARM_UP, STEPS = 32, 10, 10, 40
 CONTESTANTS = ("loop", "fit", "applications")
-RESULTS = Path(__file__).with_name("results")
 
 
 def measure(contestant: str, model_name: str, batch_size: int) -> dict[str, float]:
@@ -132,8 +132,6 @@ def main() -> None:
     if arguments.contestant:
         print(json.dumps(measure(arguments.contestant, arguments.model, arguments.batch_size)))
         return
-    from photofinish.runs import hardware, versions
-
     rounds = []
     for number in range(arguments.rounds):
         rounds.append({name: _in_a_process(name, arguments) for name in CONTESTANTS})
@@ -144,15 +142,8 @@ def main() -> None:
         ratios = [one[name]["median_step"] / one["loop"]["median_step"] for one in rounds]
         ratio = statistics.median(ratios)
         print(f"{name:14}{1000 * seconds:8.1f} ms{arguments.batch_size / seconds:8.0f} img/s   {ratio:.2f} x the loop")
-    path = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-fit-or-loop-{arguments.model}.json"
-    content = {
-        "command": " ".join(["python", "benchmarks/fit_or_loop.py", *sys.argv[1:]]),
-        "batch_size": arguments.batch_size, "rounds": rounds, "medians": medians,
-        "versions": versions(), "hardware": hardware(),
-    }  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    print(path)
+    content = {"batch_size": arguments.batch_size, "rounds": rounds, "medians": medians}
+    print(save(f"fit-or-loop-{arguments.model}", content))
 
 
 def _in_a_process(name: str, arguments: argparse.Namespace) -> dict[str, float]:

@@ -9,22 +9,18 @@ take turns. Writes `benchmarks/results/<date>-small-convolution.json`. The limit
 
 from __future__ import annotations
 
-import datetime
-import json
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from saving import save
 
 from photofinish import backend
 
 backend.select("jax")
 
 from photofinish.models.layers import shifted_convolution  # noqa: E402  # the backend comes first
-from photofinish.runs import hardware, versions  # noqa: E402  # as above
 
 SHAPES = [(1, 512), (2, 64), (2, 256), (2, 512), (3, 64), (3, 256), (3, 512), (4, 128), (4, 256), (8, 64)]
 BATCH, RUNS = 32, 9
@@ -69,13 +65,7 @@ def main() -> None:
             f"{size}x{size}{channels:12}{row['library forward']:18.2f}{row['library both']:8.2f}"
             f"{row['shifted forward']:14.2f}{row['shifted both']:8.2f}"
         )
-    path = (
-        Path(__file__).with_name("results") / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-small-convolution.json"
-    )
-    content = {"command": " ".join(["python", *sys.argv]), "rows": rows, "versions": versions(), "hardware": hardware()}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    print(path)
+    print(save("small-convolution", {"rows": rows}))
 
 
 if __name__ == "__main__":

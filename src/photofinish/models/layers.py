@@ -247,6 +247,29 @@ class StochasticDepth(keras.layers.Dropout):
         super().__init__(rate, **{"noise_shape": (None, 1, 1, 1), **kwargs})
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class StridePadding(keras.layers.ZeroPadding2D):
+    """Zeros around pictures for a 3x3 convolution with stride 2 that does not pad, as many as TensorFlow's SAME adds.
+
+    Keras' MobileNetV2 decides on them when it is built, and takes every size for even where it is not known then: at
+    other sizes its maps come out too small, down to none at all.
+    """
+
+    def _amounts(self, size: int | None) -> tuple[int, int]:
+        # One row more at the end; an odd number of rows needs one before them too.
+        return (0, 1) if size is None or size % 2 == 0 else (1, 1)
+
+    def call(self, inputs: Any) -> Any:
+        """Pad (batch, height, width, channels)."""
+        return ops.pad(inputs, ((0, 0), self._amounts(inputs.shape[1]), self._amounts(inputs.shape[2]), (0, 0)))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Return the shape after padding."""
+        batch, height, width, channels = input_shape
+        rows, columns = (None if size is None else size + sum(self._amounts(size)) for size in (height, width))
+        return (batch, rows, columns, channels)
+
+
 FAST_LAYERS = (PointwiseConvolution, SpatialConvolution, DepthwiseConvolution)
 
 

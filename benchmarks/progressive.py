@@ -1,0 +1,89 @@
+"""Progressive learning beside training at one size: the same network, pictures, epochs and seeds.
+
+Command: `python benchmarks/progressive.py --data FOLDER [--seeds 2] [--epochs 12] [--image-size 64]`
+
+FOLDER holds CIFAR-10 as pictures (`train/<class>/`, `test/<class>/`). Contestants, taking turns seed by seed:
+    fixed        one size, RandAugment 5 and dropout 0.2 throughout
+    progressive  four stages from half the size to all of it, RandAugment 2 to 8, dropout 0.1 to 0.3
+Everything else is equal. Each run is a process of its own. Writes `benchmarks/results/<date>-progressive.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from saving import save
+
+import photofinish as pf
+from photofinish.runs import Predictions, RunFolder
+from photofinish.study.statistics import compare_pair, mean_accuracy
+
+SHARED = {
+    "batch_size": 32, "optimizer": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05, "schedule": "cosine",
+    "warmup_epochs": 1, "label_smoothing": 0.1, "flip": True, "shift": 0.125,
+}  # fmt: skip
+
+
+def contestants(size: int) -> dict[str, dict[str, object]]:
+    """Return what each contestant changes."""
+    return {
+        "fixed": {"randaugment": 5, "dropout": 0.2},
+        "progressive": {
+            "stages": 4, "training_size": f"{size // 2}:{size}", "randaugment": "2:8", "dropout": "0.1:0.3",
+        },
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Train, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--model", default="efficientnetv2-b0")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--limit-train", type=int, default=5000)
+    arguments = parser.parse_args()
+    correct: dict[str, list[np.ndarray]] = {}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(arguments.seeds):
+            for name, changes in contestants(arguments.image_size).items():
+                path, record = pf.train(
+                    arguments.model, arguments.data, seed=seed, output=Path(folder) / f"{name}-{seed}",
+                    image_size=arguments.image_size, limit_train=arguments.limit_train, epochs=arguments.epochs,
+                    **SHARED, **changes,
+                )  # fmt: skip
+                test = Predictions.read(RunFolder(path).predictions("test"))
+                correct.setdefault(name, []).append(test.correct)
+                row = {
+                    "contestant": name, "seed": seed, "test_accuracy": float(test.correct.mean()),
+                    "train_seconds": record.seconds.train, "compile_seconds": record.seconds.compile,
+                    "total_seconds": record.seconds.total,
+                    "stages": [stage.model_dump() for stage in record.stages],
+                }  # fmt: skip
+                rows.append(row)
+                print(
+                    f"{name:12} seed {seed}  {row['test_accuracy']:.2%}  training {row['train_seconds']:.0f} s  "
+                    f"compilation {row['compile_seconds']:.0f} s  in all {row['total_seconds']:.0f} s",
+                    flush=True,
+                )
+    pair = compare_pair(np.stack(correct["progressive"]), np.stack(correct["fixed"]))
+    seconds = {
+        name: [row["train_seconds"] for row in rows if row["contestant"] == name] for name in correct
+    }  # fmt: skip
+    ratios = [a / b for a, b in zip(seconds["progressive"], seconds["fixed"], strict=True)]
+    accuracy = {name: vars(mean_accuracy(np.stack(table))) for name, table in correct.items()}
+    for name, found in accuracy.items():
+        print(f"{name:12} {found['mean']:.2%} ({found['low']:.2%} to {found['high']:.2%})")
+    interval = f"{pair.low:+.2%} to {pair.high:+.2%}, p = {pair.p_value:.2f}"
+    print(f"progressive minus fixed: {pair.difference:+.2%} ({interval}); training x {statistics.median(ratios):.2f}")
+    print(save("progressive", {"rows": rows, "accuracy": accuracy, "pair": vars(pair), "time_ratios": ratios}))
+
+
+if __name__ == "__main__":
+    main()

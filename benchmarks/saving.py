@@ -1,0 +1,29 @@
+"""Writing a dated results file with its command, versions and hardware."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from photofinish.runs import hardware, versions
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def save(name: str, content: dict[str, Any], **more_versions: str) -> Path:
+    """Write `results/<date>-<name>.json`; return its path.
+
+    Args:
+        name: What was measured.
+        content: The figures.
+        more_versions: Of libraries that we do not depend on.
+    """
+    path = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-{name}.json"
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    about = {"versions": {**versions(), **more_versions}, "hardware": hardware()}
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"command": command, **content, **about}, indent=1) + "\n")
+    return path
