@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -35,15 +36,33 @@ def shared_file() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture(scope="session")
-def computations() -> ModuleType:
-    """The computations that every backend is to do alike; in pytest's importlib mode they are on no search path."""
-    name = "photofinish_test_computations"
+def load_module(relative: str) -> ModuleType:
+    """Load a module that tests share; in pytest's importlib mode it is on no search path."""
+    path = Path(__file__).parent / relative
+    name = f"photofinish_test_{path.stem}"
     if name not in sys.modules:
-        path = Path(__file__).parent / "models" / "computations.py"
         specification = importlib.util.spec_from_file_location(name, path)
         assert specification is not None
         assert specification.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def computations() -> ModuleType:
+    """The computations that every backend is to do alike."""
+    return load_module("models/computations.py")
+
+
+@pytest.fixture(scope="session")
+def timm_state() -> ModuleType:
+    """Random weights under timm's names."""
+    return load_module("models/timm_state.py")
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A server on the loopback interface that misbehaves on demand."""
+    with load_module("loopback.py").serving() as state:
+        yield state

@@ -41,6 +41,13 @@ def assert_one_line(result, *says):
         (["compare", "efficientnetv2-b0", "--epochs", "0"], "epochs=0"),
         (["compare", "efficientnetv2-b0", "--backend", "tensorflo"], "did you mean 'tensorflow'?"),
         (["compare", "efficientnetv2-xl", "--weights", "imagenet"], "no weights 'imagenet'"),
+        (
+            ["compare", "efficientnetv2-b0", "--weights", "timm:tf_efficientnetv2_s.in1k"],
+            "which are of efficientnetv2-s",
+        ),
+        (["compare", "efficientnetv2-b0", "--weights", "weights.pth"], "does not exist"),
+        (["compare", "efficientnetv2-b0", "--weights", "resnet50=imagenet"], "names no weights for efficientnetv2-b0"),
+        (["compare", "resnet50", "--weights", "resnet50=none,resnet-51=imagenet"], "did you mean 'resnet50'?"),
         (["compare", "--data", "cifar10"], "no models"),
         (["train", "mine.py:build"], "mine.py does not exist"),
         (["describe", "efficientnetv2-b9"], "did you mean 'efficientnetv2-b"),

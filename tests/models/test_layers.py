@@ -20,6 +20,7 @@ from photofinish.models.layers import (
     InputScaling,
     PointwiseConvolution,
     SpatialConvolution,
+    StridePadding,
     shifted_convolution,
     shifted_depthwise,
     use_fast_layers,
@@ -32,6 +33,7 @@ LAYERS = {
     "SpatialConvolution": lambda **options: SpatialConvolution(5, 3, padding="same", **options),
     "DepthwiseConvolution": lambda **options: DepthwiseConvolution(3, strides=2, padding="same", **options),
     "StochasticDepth": lambda **options: StochasticDepth(0.3, **options),
+    "StridePadding": StridePadding,
 }
 
 
@@ -97,6 +99,16 @@ class TestEveryLayer:
         losses = [float(compiled(drawn(4, 7, 6, 3))) for _ in range(2)]
         assert np.isfinite(losses).all()
         assert all((np.array(v.value) != old).any() for v, old in zip(variables, before, strict=True))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 7), (7, 8), (1, 1), (2, 3)])
+def test_with_stride_padding_a_convolution_that_does_not_pad_is_one_that_pads_as_tensorflow(
+    height: int, width: int
+) -> None:
+    images, kernel = drawn(2, height, width, 3), drawn(3, 3, 3, 1, seed=1)
+    found = ops.depthwise_conv(StridePadding()(images), kernel, strides=2, padding="valid")
+    expected = ops.depthwise_conv(images, kernel, strides=2, padding="same")
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

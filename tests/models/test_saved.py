@@ -81,8 +81,12 @@ def test_tensors_of_another_network_are_refused(folder: Path, case: str) -> None
         tensors["other/kernel"] = np.zeros(3, np.float32)
     else:
         tensors["predictions/bias"] = np.zeros(4, np.float32)
-    name = "other/kernel" if case == "extra" else "predictions/bias"
-    with pytest.raises(WeightsError, match=f"does not fit {NAME}: {name} differ"):
+    says = {
+        "missing": "the file lacks predictions/bias",
+        "extra": "the model lacks other/kernel",
+        "shape": r"shapes differ: predictions/bias is \(4,\) in the file and \(3,\) in the model",
+    }
+    with pytest.raises(WeightsError, match=f"does not fit {NAME}: {says[case]}"):
         load(resealed(folder, tensors))
 
 

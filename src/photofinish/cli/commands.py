@@ -203,14 +203,18 @@ def models(as_json: JsonOption = False) -> None:
 
     if as_json:
         rows = [
-            {"name": name, "image_size": entry.image_size, "weights": sorted(entry.weights)}
+            {"name": name, "image_size": entry.image_size, "weights": list(entry.weights)}
             for name, entry in CATALOG.items()
         ]
         typer.echo(json.dumps(rows, indent=1))
         return
     for name, entry in CATALOG.items():
-        weights = ", ".join(entry.weights) or "none published"
-        typer.echo(f"{name:<20} published at {entry.image_size} pixels   weights: {weights}")
+        # A name a line: those of timm are long, and are there to be copied.
+        first, *others = entry.weights or ["none published"]
+        line = f"{name:<20} published at {entry.image_size} pixels   weights: "
+        typer.echo(line + first)
+        for weights in others:
+            typer.echo(" " * len(line) + weights)
     typer.echo("path/to/model.py:function   your own keras.Model")
 
 

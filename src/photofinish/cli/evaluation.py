@@ -57,7 +57,7 @@ def _predict_anew(
     """Predict other pictures with the saved model."""
     from photofinish.data import prepare
     from photofinish.evaluation.predict import predict_saved
-    from photofinish.models.saved import read_manifest
+    from photofinish.models.manifest import read_manifest
 
     manifest = read_manifest(folder.checkpoints)
     record = RunRecord.read(folder.record)

@@ -1,11 +1,13 @@
 """Settings: frozen, validated, complete. A typing error in a setting is refused, never swallowed."""
 
 from photofinish.config.base import Settings
+from photofinish.config.names import is_custom
 from photofinish.config.ramps import Ramp
 from photofinish.config.recipe import Recipe
 from photofinish.config.recipes import RECIPES, find_recipe
 from photofinish.config.resolve import Resolved, read_settings_file, resolve
 from photofinish.config.settings import CellSettings, DataSettings, TrainingSettings
+from photofinish.config.weights import weights_by_model, weights_for
 
 __all__ = [
     "RECIPES",
@@ -17,6 +19,9 @@ __all__ = [
     "Settings",
     "TrainingSettings",
     "find_recipe",
+    "is_custom",
     "read_settings_file",
     "resolve",
+    "weights_by_model",
+    "weights_for",
 ]

@@ -85,8 +85,9 @@ class TrainingSettings(Settings):
         batch_normalization_momentum: Momentum of the moving averages, the same in every model.
         reestimate_statistics: Estimate BatchNormalization's averages anew from training pictures before evaluation:
             `always`, `never`, or `auto` where a run has fewer steps than 50 / (1 - momentum).
-        weights: `none` (random), `imagenet`, `imagenet21k`, `timm:NAME`, or a file on the disk; or for each model its
-            own, as `MODEL=WEIGHTS,MODEL=WEIGHTS`.
+        weights: `none` (random), `imagenet`, `imagenet21k`, `timm:NAME` (see: photofinish models), or the path of a
+            `.h5`, `.weights.h5`, `.keras` or `.safetensors` file or of a run folder. To give every model its own:
+            `MODEL=WEIGHTS,MODEL=WEIGHTS`.
         head_units: Width of a hidden dense layer before the classifier, or None.
         dropout: Dropout before the classifier, the same in every model, a range.
     """

@@ -4,6 +4,7 @@ Importing this package imports Keras, on JAX unless `KERAS_BACKEND` or an earlie
 """
 
 from photofinish import backend
+from photofinish.config import is_custom
 
 backend.select()
 
@@ -16,13 +17,13 @@ from photofinish.models.building import (  # noqa: E402
     Head,
     all_layers,
     build,
-    locate_weights,
 )
-from photofinish.models.catalog import CATALOG, find, is_custom  # noqa: E402
+from photofinish.models.catalog import CATALOG, find  # noqa: E402
 from photofinish.models.describe import Description, StageRow, count_macs, count_parameters, describe  # noqa: E402
 from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
 from photofinish.models.layers import StochasticDepth  # noqa: E402
 from photofinish.models.parts import parts, require_head, split_head  # noqa: E402
+from photofinish.models.weight_files import check_weights, deciding_file  # noqa: E402
 
 __all__ = [
     "CATALOG",
@@ -40,13 +41,14 @@ __all__ = [
     "all_layers",
     "build",
     "build_with_initial_values",
+    "check_weights",
     "count_macs",
     "count_parameters",
+    "deciding_file",
     "describe",
     "find",
     "generator",
     "is_custom",
-    "locate_weights",
     "parts",
     "require_head",
     "split_head",

@@ -24,19 +24,25 @@ def EfficientNetV2(  # noqa: N802  # networks are named like classes throughout 
 
     Args:
         variant: `b0`, `b1`, `b2`, `b3`, `s`, `m`, `l` or `xl`.
-        classes: Number of classes, or None for the pooled features.
-        weights: None (random), `imagenet`, or a `.h5` file in Keras' layout.
+        classes: Number of classes, or None for the pooled features. Where the weights hold a classifier of exactly so
+            many classes, it is taken too: `weights="imagenet"` with 1000 classes is the published classifier of
+            ImageNet. With another number the classifier is new.
+        weights: None (random); `imagenet` (Keras' own, B0 to L); `imagenet21k` (timm's, B3 to XL); `timm:NAME`, for
+            example `timm:tf_efficientnetv2_s.in21k_ft_in1k`; or a path: a `.h5`, `.weights.h5` or `.keras` file of
+            Keras, a `.safetensors` file of timm or of ours, or the folder of a run. Weights bring the scaling of
+            pictures that they were trained with.
         image_size: Height and width in pixels; None takes any size.
         dropout: Before the classifier; None takes the paper's for the variant.
         seed: Decides random initial values.
 
     Returns:
         A model from pictures (batch, height, width, 3) of 0-255, scaled inside, to logits (batch, classes) or
-        features (batch, channels).
+        features (batch, channels). Logits also where the published model ends in a softmax.
 
     Raises:
         SettingsError: The variant or its weight set is unknown.
         WeightsError: The weights do not fit.
+        DownloadError: The weights could not be fetched; the message says where to put them by hand.
 
     Examples:
         >>> model = EfficientNetV2("b0", classes=10)
@@ -45,7 +51,9 @@ def EfficientNetV2(  # noqa: N802  # networks are named like classes throughout 
     """
     if variant not in VARIANTS:
         raise SettingsError(f"unknown variant '{variant}' of EfficientNetV2: {nearest(variant, VARIANTS)}")
-    head = Head(classes, VARIANTS[variant].dropout if dropout is None else dropout, as_published=True)
+    head = Head(
+        classes, VARIANTS[variant].dropout if dropout is None else dropout, as_published=True, reuse_classifier=True
+    )
     return build(f"efficientnetv2-{variant}", head, image_size=image_size, weights=weights, seed=seed).model
 
 
@@ -59,13 +67,15 @@ def ResNet50(  # noqa: N802  # as above
 ) -> keras.Model:
     """Build ResNet-50 (He et al. 2016, arXiv:1512.03385) on top of keras.applications.
 
-    Args and returns are those of `EfficientNetV2`, without a variant.
+    Args and returns are those of `EfficientNetV2`, without a variant; of published weights there is `imagenet`.
 
     Examples:
         >>> ResNet50(classes=10).output_shape
         (None, 10)
     """
-    return build("resnet50", Head(classes, dropout), image_size=image_size, weights=weights, seed=seed).model
+    return build(
+        "resnet50", Head(classes, dropout, reuse_classifier=True), image_size=image_size, weights=weights, seed=seed
+    ).model
 
 
 def MobileNetV2(  # noqa: N802  # as above
@@ -79,11 +89,14 @@ def MobileNetV2(  # noqa: N802  # as above
 ) -> keras.Model:
     """Build MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) on top of keras.applications.
 
-    Args and returns are those of `EfficientNetV2`; `width` is 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
+    Args and returns are those of `EfficientNetV2`; `width` is 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4. Of
+    published weights there is `imagenet`.
 
     Examples:
         >>> MobileNetV2(0.35, classes=10).output_shape
         (None, 10)
     """
     name = "mobilenetv2" if width == 1 else f"mobilenetv2-{width:g}"
-    return build(name, Head(classes, dropout), image_size=image_size, weights=weights, seed=seed).model
+    return build(
+        name, Head(classes, dropout, reuse_classifier=True), image_size=image_size, weights=weights, seed=seed
+    ).model

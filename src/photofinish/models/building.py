@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from photofinish.errors import SettingsError, nearest
+from photofinish.config import is_custom
+from photofinish.errors import SettingsError
 from photofinish.models import scaling
-from photofinish.models.catalog import Architecture, WeightSet, find, is_custom
+from photofinish.models.catalog import Architecture, find
 from photofinish.models.custom import build_custom
+from photofinish.models.filling import LAYERS_WITHOUT_COUNTERPART, fill, named_variables
 from photofinish.models.initial_values import build_with_initial_values, keras_seeds
 from photofinish.models.layers import use_fast_layers
 from photofinish.models.scaling import Scaling
-from photofinish.models.weight_files import load_keras_h5
-from photofinish.storage import cache_folder
-from photofinish.storage.download import RemoteFile, download
-from photofinish.storage.progress import Progress
+from photofinish.models.weight_files import CLASSIFIER, open_weights
 
-HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", "predictions"})
+HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", CLASSIFIER})
 RANDOM = "random"
 OWN = "the model's own"
 OFFICIAL_CLASSIFIER = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
@@ -37,12 +37,15 @@ class Head:
         as_published: Start the classifier as the official EfficientNet code does, uniform within 1 / sqrt(classes).
             For a thousand classes that is small; for ten it gives logits so large that the first loss is three to
             six times that of guessing. Otherwise it starts from Glorot's uniform distribution.
+        reuse_classifier: Take the classifier of the weight file where it has exactly so many classes. In a race every
+            model's is new.
     """
 
     classes: int | None
     dropout: float = 0.2
     units: int | None = None
     as_published: bool = False
+    reuse_classifier: bool = False
 
     @property
     def description(self) -> str:
@@ -62,7 +65,7 @@ class Head:
             x = keras.layers.Dropout(self.dropout, name="top_dropout")(x)
         initializer = OFFICIAL_CLASSIFIER if self.as_published else "glorot_uniform"
         # Logits leave in float32 whatever the precision of the layers below.
-        return keras.layers.Dense(self.classes, kernel_initializer=initializer, dtype="float32", name="predictions")(x)
+        return keras.layers.Dense(self.classes, kernel_initializer=initializer, dtype="float32", name=CLASSIFIER)(x)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def build(
         head: What stands on the feature map.
         image_size: Height and width in pixels; None leaves them open.
         any_size: Leave them open all the same, for training at other sizes too.
-        weights: None (random), `imagenet`, or a `.h5` file in Keras' layout.
+        weights: None (random), the name of a published set (`imagenet`, `imagenet21k`, `timm:NAME`), or the path of a
+            file or run folder.
         seed: Decides random initial values; None fills them with zeros, for descriptions.
         batch_normalization_momentum: For every BatchNormalization; None leaves the networks' own.
         input_scaling: How to scale pictures; None takes what the weights expect, and ImageNet's mean and deviation
@@ -132,19 +136,28 @@ def _build_from_catalog(
     seed: int | None,
     input_scaling: Scaling | None,
 ) -> Entrant:
-    expected, path = scaling.IMAGENET, None
-    if weights is not None:
-        expected, path = locate_weights(architecture, weights)
-    convention = input_scaling or expected
+    with contextlib.ExitStack() as stack:
+        file = None
+        if weights is not None:
+            classes = head.classes if head.reuse_classifier and head.units is None else None
+            file = stack.enter_context(open_weights(architecture, weights, classes=classes))
+        convention = input_scaling or (file.scaling if file else scaling.IMAGENET)
 
-    def assemble() -> keras.Model:
-        inputs = keras.Input((image_size, image_size, 3), name="images")
-        outputs = head(architecture.features(convention.layer()(inputs)))
-        return keras.Model(inputs, outputs, name=architecture.name)
+        def assemble() -> keras.Model:
+            inputs = keras.Input((image_size, image_size, 3), name="images")
+            outputs = head(architecture.features(convention.layer()(inputs)))
+            return keras.Model(inputs, outputs, name=architecture.name)
 
-    model = build_with_initial_values(assemble, seed)
-    if path is not None:
-        load_keras_h5(model, path, head=HEAD_LAYERS)
+        model = build_with_initial_values(assemble, seed)
+        if file is not None:
+            new = HEAD_LAYERS - {CLASSIFIER} if file.has_wanted_classifier else HEAD_LAYERS
+            fill(
+                named_variables(model, without=new),
+                file.arrays,
+                path=file.path,
+                model=model.name,
+                passed_over=LAYERS_WITHOUT_COUNTERPART,
+            )
     return Entrant(model, convention, RANDOM if weights is None else str(weights), head.description)
 
 
@@ -170,32 +183,6 @@ def _build_custom(  # as `build`
         if len(outputs.shape) == 4:
             return Entrant(keras.Model(inputs, head(outputs), name=model.name), scaling.OWN, OWN, head.description)
     return Entrant(model, scaling.OWN, OWN, OWN)
-
-
-def locate_weights(
-    architecture: Architecture, weights: str | Path, progress: Progress | None = None
-) -> tuple[Scaling, Path]:
-    """Return a weight set's input scaling and its file, fetching the file where it is not at hand.
-
-    Args:
-        architecture: The network.
-        weights: The name of a weight set, or the path of a file.
-        progress: Is told of a download.
-    """
-    path = Path(weights)
-    if path.suffix == ".h5":
-        if not path.is_file():
-            raise SettingsError(f"the weight file {path} does not exist")
-        published: WeightSet | None = architecture.weights.get("imagenet")
-        return (published.scaling if published else scaling.IMAGENET), path
-    if str(weights) not in architecture.weights:
-        known = nearest(str(weights), architecture.weights) if architecture.weights else "it has none"
-        raise SettingsError(f"{architecture.name} has no weights '{weights}': {known} (or give a .h5 file)")
-    chosen = architecture.weights[str(weights)]
-    target = cache_folder("weights") / chosen.url.rsplit("/", 1)[-1]
-    if not target.exists():
-        download(RemoteFile(chosen.url, chosen.md5), target, progress=progress)
-    return chosen.scaling, target
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

@@ -152,7 +152,7 @@ def features(images: Any, variant: Variant) -> Any:
     x = _normalised(x, "stem_bn", "stem_activation")
     numbers = itertools.count()
     for index, stage in enumerate(variant.stages, start=1):
-        for letter, repeat in zip(_letters(), range(stage.repeats), strict=False):
+        for letter, repeat in zip(block_letters(), range(stage.repeats), strict=False):
             # Survival of block i of n is 1 - 0.2 i / n, with n the number of blocks after scaling (section 3 of the
             # paper, official code); the first block always survives.
             rate = STOCHASTIC_DEPTH * next(numbers) / variant.blocks
@@ -163,8 +163,8 @@ def features(images: Any, variant: Variant) -> Any:
     return _normalised(x, "top_bn", "top_activation")
 
 
-def _letters() -> Iterator[str]:
-    """Yield a, b, ..., z, aa, ab, ...: XL has more blocks in a stage than the alphabet has letters."""
+def block_letters() -> Iterator[str]:
+    """Yield what names the blocks of a stage: a, b, ..., z, aa, ab, ...; XL has more than the alphabet has letters."""
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=length):
             yield "".join(letters)

@@ -7,52 +7,23 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import safetensors
 import safetensors.numpy
 from keras import ops
-from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from photofinish.config import Settings
+from photofinish.config import is_custom
 from photofinish.errors import WeightsError
 from photofinish.models.building import Entrant, Head, build
-from photofinish.models.catalog import is_custom
 from photofinish.models.describe import count_parameters
-from photofinish.models.scaling import Scaling
-from photofinish.storage import read_json, require_free_space, write_json, writing
-
-MANIFEST = "manifest.json"
-TENSORS = "final.safetensors"
-
-
-class SavedModel(Settings):
-    """What is needed to build the network again.
-
-    Attributes:
-        name: The model as it was asked for.
-        class_names: In the order of the logits.
-        image_size: Height and width in pixels.
-        head_units: Width of the head's hidden layer, or None.
-        dropout: Of the head; it has no effect on predictions.
-        input_scaling: How pictures of 0-255 are scaled inside.
-        weights: What the weights were before training.
-        sha256: Of the tensors' file.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    image_size: int
-    head_units: int | None
-    dropout: float
-    input_scaling: Scaling
-    weights: str
-    sha256: str
+from photofinish.models.filling import fill
+from photofinish.models.manifest import MANIFEST, TENSORS, SavedModel, read_manifest, verified_tensors
+from photofinish.models.tensor_files import open_tensors
+from photofinish.storage import require_free_space, write_json, writing
+from photofinish.storage.download import checksum
 
 
 def save(
@@ -87,7 +58,7 @@ def save(
         dropout=head.dropout,
         input_scaling=entrant.input_scaling,
         weights=entrant.weights,
-        sha256=_sha256(folder / TENSORS),
+        sha256=checksum(folder / TENSORS, "SHA-256"),
     )
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
 
@@ -95,18 +66,6 @@ def save(
 def saved_bytes(model: keras.Model) -> int:
     """Return about how many bytes a saved network takes."""
     return 4 * count_parameters(model) + (1 << 20)
-
-
-def read_manifest(folder: Path) -> SavedModel:
-    """Read what a folder of saved tensors belongs to.
-
-    Raises:
-        WeightsError: There is no manifest of this version.
-    """
-    try:
-        return SavedModel.model_validate(read_json(folder / MANIFEST))
-    except ValidationError as error:
-        raise WeightsError(f"{folder / MANIFEST} is not of this version: {error.errors()[0]['msg']}") from error
 
 
 def load(folder: Path, *, own_model: str | None = None) -> tuple[Entrant, SavedModel]:
@@ -121,9 +80,7 @@ def load(folder: Path, *, own_model: str | None = None) -> tuple[Entrant, SavedM
         WeightsError: A file is missing, damaged, or does not fit.
     """
     manifest = read_manifest(folder)
-    path = folder / TENSORS
-    if not path.is_file() or _sha256(path) != manifest.sha256:
-        raise WeightsError(f"{path} is missing or was changed after it was written; train the model again")
+    path = verified_tensors(folder, manifest)
     if is_custom(manifest.name) and own_model is None:
         raise WeightsError(
             f"{folder} holds weights of someone's own model, {manifest.name}; "
@@ -137,28 +94,9 @@ def load(folder: Path, *, own_model: str | None = None) -> tuple[Entrant, SavedM
         seed=None,
         input_scaling=manifest.input_scaling,
     )
-    _fill(entrant.model, _read_tensors(path), path)
+    with open_tensors(path) as arrays:
+        fill(dict(_named(entrant.model)), arrays, path=path, model=entrant.model.name)
     return dataclasses.replace(entrant, weights=manifest.weights), manifest
-
-
-def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        tensors: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}") from error
-    return tensors
-
-
-def _fill(model: keras.Model, tensors: dict[str, NDArray[Any]], path: Path) -> None:
-    """Assign tensors by variable path, all or none."""
-    variables = dict(_named(model))
-    differing = sorted(set(variables) ^ set(tensors)) + [
-        name for name in variables if name in tensors and tuple(variables[name].shape) != tensors[name].shape
-    ]
-    if differing:
-        raise WeightsError(f"{path} does not fit {model.name}: {', '.join(differing[:5])} differ")
-    for name, variable in variables.items():
-        variable.assign(tensors[name])
 
 
 def _named(model: keras.Model) -> list[tuple[str, Any]]:
@@ -171,8 +109,3 @@ def _named(model: keras.Model) -> list[tuple[str, Any]]:
         number = f"#{seen[variable.path]}" if seen[variable.path] > 1 else ""
         named.append((variable.path + number, variable))
     return named
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,135 +1,179 @@
-"""Reading weights from Keras' `.h5` files: tensors only, checked before any is taken.
+"""From what is asked for as weights to the arrays of a file and the scaling of pictures they expect.
 
-Nothing in such a file is executed, no link out of the file is followed, and no array is read before its shape is
-known to be the expected one.
+A file holds tensors and nothing else that is looked at: none of the formats read here can execute code, no link out of
+a file is followed, and no array is read before it is known to fit.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
-import keras
-import numpy as np
-from numpy.typing import NDArray
+from photofinish.errors import SettingsError, WeightsError, nearest
+from photofinish.models.catalog import CATALOG, Architecture
+from photofinish.models.filling import Arrays
+from photofinish.models.keras_files import open_keras_archive, open_keras_h5
+from photofinish.models.manifest import MANIFEST, TENSORS, read_manifest, verified_tensors
+from photofinish.models.scaling import Scaling
+from photofinish.models.tensor_files import open_tensors
+from photofinish.models.timm_files import MARK, from_timm, timm_scaling
+from photofinish.runs import RunFolder
+from photofinish.storage.progress import Progress
 
-from photofinish.errors import WeightsError
-
-# Layers that files hold for other classes, or for a scaling that our models do themselves.
-LAYERS_WITHOUT_COUNTERPART = frozenset({"predictions", "probs", "fc1000", "Logits", "normalization", "rescaling"})
-NAMED_IN_MESSAGES = 5
-DEEPEST = 8
+CLASSIFIER = "predictions"
+READABLE = (".h5", ".hdf5", ".keras", ".safetensors")
+PICKLES = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".npz", ".npy"})
 
 
-def load_keras_h5(model: keras.Model, path: Path, *, head: frozenset[str]) -> None:
-    """Fill a model from a `.h5` weight file of Keras, matching layers by name.
+@dataclass(frozen=True)
+class WeightFile:
+    """An open weight file.
+
+    Attributes:
+        path: Where it lies.
+        arrays: What it holds, by `layer/variable`.
+        scaling: How its network expects pictures to be scaled.
+        has_wanted_classifier: Whether it holds a classifier of the number of classes that was asked for.
+    """
+
+    path: Path
+    arrays: Arrays
+    scaling: Scaling
+    has_wanted_classifier: bool
+
+
+@contextlib.contextmanager
+def open_weights(
+    architecture: Architecture, weights: str | Path, *, classes: int | None = None
+) -> Iterator[WeightFile]:
+    """Find weights, fetch them where they are published and not at hand, and open the file.
 
     Args:
-        model: Its layers carry the names that the file uses.
-        path: The file.
-        head: Names of layers that are new and stay as they are.
+        architecture: The network they are for.
+        weights: The name of a published set, or the path of a file or of a run folder.
+        classes: A classifier of this many classes is wanted; None wants none.
 
     Raises:
-        WeightsError: The file is no such file, does not fit the model, or refers to other files. The model is
-            then as it was before.
+        SettingsError: There are no such weights.
+        WeightsError: The file must not be read, is damaged, or is of another network.
+        DownloadError: The weights could not be fetched.
     """
-    stored = _read(path)
-    expected = {
-        f"{layer.name}/{variable.name}": variable
-        for layer in model.layers
-        if layer.name not in head
-        for variable in _own_weights(layer)
-    }
-    missing = [name for name in expected if name not in stored]
-    unknown = [name for name in stored if name not in expected and name.split("/")[0] not in LAYERS_WITHOUT_COUNTERPART]
-    different = [
-        f"{name} is {stored[name].shape} in the file and {tuple(variable.shape)} in the model"
-        for name, variable in expected.items()
-        if name in stored and stored[name].shape != tuple(variable.shape)
-    ]
-    problems = [
-        f"{text} {', '.join(names[:NAMED_IN_MESSAGES])}{_more(names)}"
-        for text, names in (
-            ("the file lacks", missing),
-            ("the model lacks", unknown),
-            ("shapes differ:", different),
+    published = architecture.weights.get(str(weights))
+    if published is None:
+        path = _existing_path(architecture, weights)
+    else:
+        path = published.fetch(with_classifier=classes == published.classes)
+    with _open(path, architecture) as (file, arrays, expected):
+        yield WeightFile(file, arrays, published.scaling if published else expected, _has_classifier(arrays, classes))
+
+
+def check_weights(architecture: Architecture, weights: str | Path, progress: Progress | None = None) -> None:
+    """Refuse weights that cannot be used, and fetch those that are not at hand.
+
+    Args:
+        architecture: The network they are for.
+        weights: As for `open_weights`.
+        progress: Is told of a download.
+
+    Raises:
+        PhotofinishError: As for `open_weights`; whether shapes fit is not looked at.
+    """
+    published = architecture.weights.get(str(weights))
+    if published is not None:
+        published.fetch(progress=progress)
+        return
+    with _open(_existing_path(architecture, weights), architecture):
+        pass
+
+
+def deciding_file(architecture: Architecture, weights: str | Path | None) -> Path | None:
+    """Return the file whose content decides what weights are: of a run folder its manifest; None for published ones."""
+    if weights is None or str(weights) in architecture.weights:
+        return None
+    path = Path(weights)
+    folder = _folder_of_tensors(path)
+    return folder / MANIFEST if folder else path
+
+
+def _existing_path(architecture: Architecture, weights: str | Path) -> Path:
+    path = Path(weights)
+    name = str(weights)
+    if not (path.exists() or path.suffix in PICKLES | set(READABLE) or (os.sep in name and ":" not in name)):
+        raise SettingsError(_unknown(architecture, name))
+    if not path.exists():
+        raise SettingsError(f"the weight file {path} does not exist")
+    return path
+
+
+def _unknown(architecture: Architecture, name: str) -> str:
+    """Say that a network has no weights of that name, and who has."""
+    owners = [other.name for other in CATALOG.values() if name in other.weights]
+    if owners:
+        own = f"its own are {', '.join(architecture.weights)}"
+        return f"{architecture.name} has no weights '{name}', which are of {', '.join(owners)}; {own}"
+    own = nearest(name, architecture.weights)
+    paths = f"or the path of a {', '.join(READABLE)} file or of a run folder"
+    return f"{architecture.name} has no weights '{name}': {own} ({paths})"
+
+
+Opened = tuple[Path, Arrays, Scaling]
+
+
+@contextlib.contextmanager
+def _open(path: Path, architecture: Architecture) -> Iterator[Opened]:
+    """Open a file or run folder of any kind; yield the file of tensors, its arrays and the scaling they expect."""
+    suffix = path.suffix.lower()
+    if path.is_dir() or (path.name == TENSORS and (path.parent / MANIFEST).is_file()):
+        with _open_own(path, architecture) as opened:
+            yield opened
+    elif suffix in {".h5", ".hdf5"}:
+        with open_keras_h5(path) as arrays:
+            yield path, arrays, architecture.scaling
+    elif suffix == ".keras":
+        with open_keras_archive(path) as arrays:
+            yield path, arrays, architecture.scaling
+    elif suffix == ".safetensors":
+        with open_tensors(path) as arrays:
+            if MARK in arrays:
+                named = from_timm(arrays)
+                variant = architecture.name.removeprefix("efficientnetv2-")
+                yield path, named, timm_scaling(path, named, variant)
+            else:
+                yield path, arrays, architecture.scaling
+    elif suffix in PICKLES:
+        raise WeightsError(
+            f"{path} is refused: a {suffix} file may hold pickled objects, which can execute code when they are read; "
+            "have whoever you trust with it save the tensors as .safetensors (safetensors.torch.save_file)"
         )
-        if names
-    ]
-    if problems:
-        raise WeightsError(f"{path} does not fit {model.name}: {'; '.join(problems)}")
-    try:
-        values = {name: _array(stored[name]) for name in expected}
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(f"{path} is damaged: {error}") from error
-    for name, variable in expected.items():
-        variable.assign(values[name])
+    else:
+        raise WeightsError(
+            f"{path} is no weight file that can be read; there are {', '.join(READABLE)} and run folders"
+        )
 
 
-def _own_weights(layer: keras.layers.Layer) -> list[Any]:
-    """Return a layer's variables that files hold: not the state of random generators."""
-    return [variable for variable in layer.weights if "seed_generator" not in variable.path]
+@contextlib.contextmanager
+def _open_own(path: Path, architecture: Architecture) -> Iterator[Opened]:
+    """Open what a run of ours left: its manifest says how pictures are scaled, and vouches for the tensors."""
+    folder = _folder_of_tensors(path) if path.is_dir() else path.parent
+    if folder is None:
+        raise WeightsError(f"{path} holds no {MANIFEST}; name the folder of a finished run, or a file of weights")
+    manifest = read_manifest(folder)
+    if manifest.name != architecture.name:
+        raise WeightsError(f"{folder} holds weights of {manifest.name}, not of {architecture.name}")
+    tensors = verified_tensors(folder, manifest)
+    with open_tensors(tensors) as arrays:
+        yield tensors, arrays, manifest.input_scaling
 
 
-def _more(names: list[str]) -> str:
-    rest = len(names) - NAMED_IN_MESSAGES
-    return f" and {rest} more" if rest > 0 else ""
+def _folder_of_tensors(path: Path) -> Path | None:
+    return next((folder for folder in (path, RunFolder(path).checkpoints) if (folder / MANIFEST).is_file()), None)
 
 
-def _array(dataset: h5py.Dataset) -> NDArray[np.float32]:
-    return np.asarray(dataset, dtype=np.float32)
-
-
-def _read(path: Path) -> dict[str, h5py.Dataset]:
-    """List a file's arrays as `layer/variable`."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read as a .h5 weight file: {error}") from error
-    root = _member(file, "model_weights", path) if "model_weights" in file else file
-    if not isinstance(root, h5py.Group):
-        raise WeightsError(f"{path} is refused: 'model_weights' is not a group")
-    arrays: dict[str, h5py.Dataset] = {}
-    visited: set[int] = set()
-    for layer in root:
-        group = _member(root, layer, path)
-        if isinstance(group, h5py.Group):
-            for name, dataset in _datasets(group, path, visited):
-                arrays[f"{layer}/{_variable_name(name)}"] = dataset
-    if not arrays:
-        raise WeightsError(f"{path} holds no weights in the layout of Keras' .h5 files")
-    return arrays
-
-
-def _datasets(group: h5py.Group, path: Path, visited: set[int], depth: int = 0) -> list[tuple[str, h5py.Dataset]]:
-    """List the arrays below a group, whatever groups lie between."""
-    address = h5py.h5o.get_info(group.id).addr
-    if address in visited or depth > DEEPEST:
-        raise WeightsError(f"{path} is refused: its groups lie inside one another, or deeper than Keras lays them")
-    visited.add(address)
-    found = []
-    for name in group:
-        member = _member(group, name, path)
-        if isinstance(member, h5py.Group):
-            found += _datasets(member, path, visited, depth + 1)
-        else:
-            found.append((name, member))
-    return found
-
-
-def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset:
-    """Return a member that really lies in this file."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise WeightsError(f"{path} is refused: '{name}' is a link to somewhere else")
-    member = group[name]
-    if not isinstance(member, h5py.Group | h5py.Dataset):
-        raise WeightsError(f"{path} is refused: '{name}' is neither a group nor an array")
-    if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual or member.dtype.kind != "f"):
-        raise WeightsError(f"{path} is refused: '{name}' is not a plain array of numbers stored in this file")
-    return member
-
-
-def _variable_name(name: str) -> str:
-    """Return Keras 3's name of a variable: `depthwise_kernel:0` is `kernel` now."""
-    return name.removesuffix(":0").removeprefix("depthwise_")
+def _has_classifier(arrays: Arrays, classes: int | None) -> bool:
+    """Say whether arrays hold a classifier of so many classes that stands on the features themselves."""
+    kernel = arrays.get(f"{CLASSIFIER}/kernel")
+    stands_on_features = not any(name.startswith("top_dense/") for name in arrays)
+    return kernel is not None and stands_on_features and len(kernel.shape) == 2 and kernel.shape[-1] == classes

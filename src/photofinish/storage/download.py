@@ -31,19 +31,33 @@ class RemoteFile:
     Attributes:
         url: Where it is, http or https.
         md5: MD5 of its content in hexadecimal, or None where its publisher gives none.
+        sha256: SHA-256 likewise.
+        largest: Bytes beyond which it is not that file, or None for any number.
     """
 
     url: str
-    md5: str | None
+    md5: str | None = None
+    sha256: str | None = None
+    largest: int | None = None
 
     @property
     def name(self) -> str:
         """The file's name, the last part of its address."""
         return self.url.rsplit("/", 1)[-1]
 
+    @property
+    def checksums(self) -> tuple[tuple[str, str], ...]:
+        """Algorithm and value of each checksum that is known."""
+        known = (("MD5", self.md5), ("SHA-256", self.sha256))
+        return tuple((algorithm, value) for algorithm, value in known if value is not None)
+
 
 class _InterruptedTransferError(Exception):
     """The transfer ended early, or what is on the disk cannot be continued; asking again may help."""
+
+
+class _WrongFileError(DownloadError):
+    """A file that was there before is not the published one."""
 
 
 class _Response(Protocol):
@@ -61,6 +75,7 @@ def download(
     attempts: int = 5,
     timeout: float = 30.0,
     pause: float = 1.0,
+    by_hand: str | None = None,
 ) -> Path:
     """Fetch a file unless it is there already, and check it.
 
@@ -75,6 +90,7 @@ def download(
         attempts: How often to ask before giving up; each attempt that brought bytes renews the count.
         timeout: Seconds without a byte after which an attempt is given up.
         pause: Seconds before the second attempt; doubled before each further one.
+        by_hand: What a person can do instead; None is to fetch the address and put it at `target`.
 
     Returns:
         `target`.
@@ -85,6 +101,9 @@ def download(
     """
     if not remote.url.startswith(("http://", "https://")):
         raise DownloadError(f"cannot fetch {remote.url}: only http and https addresses are fetched")
+    remedy = by_hand or f"fetch it by hand and put it at {target}" + "".join(
+        f" ({algorithm} {value})" for algorithm, value in remote.checksums
+    )
     partial = target.with_name(f"{target.name}.partial")
     try:
         if not target.exists():
@@ -93,38 +112,59 @@ def download(
                 # Whoever held the lock before may have fetched it meanwhile.
                 if not target.exists():
                     _fetch_patiently(remote, partial, progress or silent, attempts, timeout, pause)
-                    _verify(remote, partial, target)
+                    _verify_new(remote, partial)
                     partial.replace(target)
                     _validator_path(partial).unlink(missing_ok=True)
-        _verify(remote, target, target)
+                    return target
+        _verify_old(remote, target)
     except (OSError, http.client.HTTPException) as error:
-        raise _failure(remote, target, _reason(error)) from error
-    except DownloadError:
+        raise DownloadError(f"cannot fetch {remote.url} ({_reason(error)}); {remedy}") from error
+    except _WrongFileError:
         raise
     except PhotofinishError as error:
-        raise _failure(remote, target, str(error)) from error
+        raise DownloadError(f"cannot fetch {remote.url} ({error}); {remedy}") from error
     return target
 
 
-def file_md5(path: Path) -> str:
-    """Return the MD5 of a file's content in hexadecimal."""
+def checksum(path: Path, algorithm: str) -> str:
+    """Return a checksum of a file's content in hexadecimal.
+
+    Args:
+        path: The file.
+        algorithm: `MD5` or `SHA-256`.
+    """
+    name = algorithm.lower().replace("-", "")
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
 
 
-def _verify(remote: RemoteFile, path: Path, target: Path) -> None:
-    if remote.md5 is None:
-        return
-    found = file_md5(path)
-    if found != remote.md5:
-        # A damaged partial file must not be continued; a damaged target may be a person's own, so it stays.
-        if path != target:
-            path.unlink()
-            _validator_path(path).unlink(missing_ok=True)
-            raise _failure(remote, target, f"its MD5 is {found}, so it is damaged or another file")
-        raise DownloadError(
-            f"{path} is not {remote.url}: its MD5 is {found} and not {remote.md5}; delete it to fetch it anew"
-        )
+def _difference(remote: RemoteFile, path: Path) -> str | None:
+    """Say which checksum a file has in place of the published one, or None where all agree."""
+    for algorithm, expected in remote.checksums:
+        found = checksum(path, algorithm)
+        if found != expected:
+            return f"its {algorithm} is {found} and not {expected}"
+    return None
+
+
+def _verify_new(remote: RemoteFile, partial: Path) -> None:
+    """Refuse what has just arrived unless it is as published; a damaged beginning must not be continued."""
+    difference = _difference(remote, partial)
+    if difference is not None:
+        _discard(partial)
+        raise DownloadError(f"{difference}, so it is damaged or another file")
+
+
+def _verify_old(remote: RemoteFile, target: Path) -> None:
+    """Refuse a file that was there before unless it is as published; it may be a person's own, so it stays."""
+    difference = _difference(remote, target)
+    if difference is not None:
+        raise _WrongFileError(f"{target} is not {remote.url}: {difference}; delete it to fetch it anew")
+
+
+def _discard(partial: Path) -> None:
+    partial.unlink()
+    _validator_path(partial).unlink(missing_ok=True)
 
 
 def _fetch_patiently(
@@ -174,25 +214,35 @@ def _receive(response: _Response, remote: RemoteFile, partial: Path, start: int,
         start = 0
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdigit() else None
+    _refuse_larger(remote, total or 0)
     if total is not None:
         require_free_space(partial.parent, total - start, f"fetching {remote.name}")
     _write_validator(partial, response.headers)
     with partial.open("r+b" if start else "wb") as file:
         file.seek(start)
-        done = _copy(response, file, start, total, f"fetching {remote.name}", progress)
+        done = _copy(response, file, start, total, remote, progress)
         file.truncate()
         os.fsync(file.fileno())
     if total is not None and done != total:
         raise _InterruptedTransferError(f"the connection closed after {done} of {total} bytes")
 
 
-def _copy(response: _Response, file: BinaryIO, done: int, total: int | None, stage: str, progress: Progress) -> int:
+def _copy(
+    response: _Response, file: BinaryIO, done: int, total: int | None, remote: RemoteFile, progress: Progress
+) -> int:
+    stage = f"fetching {remote.name}"
     progress(stage, done, total)
     while chunk := response.read(_CHUNK):
-        file.write(chunk)
         done += len(chunk)
+        _refuse_larger(remote, done)
+        file.write(chunk)
         progress(stage, done, total)
     return done
+
+
+def _refuse_larger(remote: RemoteFile, size: int) -> None:
+    if remote.largest is not None and size > remote.largest:
+        raise DownloadError(f"the server sends more than the {remote.largest} bytes that it has")
 
 
 def _validator_path(partial: Path) -> Path:
@@ -233,13 +283,6 @@ def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     text = getattr(reason, "strerror", None) or str(reason) or type(error).__name__
     return " ".join(str(text).split())
-
-
-def _failure(remote: RemoteFile, target: Path, reason: str) -> DownloadError:
-    return DownloadError(
-        f"cannot fetch {remote.url} ({reason}); fetch it by hand and put it at {target}"
-        + (f" (MD5 {remote.md5})" if remote.md5 else "")
-    )
 
 
 @contextlib.contextmanager

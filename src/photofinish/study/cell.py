@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photofinish import backend
-from photofinish.config import CellSettings
+from photofinish.config import CellSettings, weights_for
 from photofinish.data import PreparedData
 from photofinish.runs import (
     EpochRecord,
@@ -90,7 +90,7 @@ def run_cell(
         image_size=image_size,
         any_size=training.training_size is not None,
         # Someone's own function loads what it wants to begin with; the report says so under "Not equal".
-        weights=None if is_custom(settings.model) else training.weights,
+        weights=None if is_custom(settings.model) else weights_for(training.weights, settings.model),
         seed=settings.seed,
         batch_normalization_momentum=training.batch_normalization_momentum,
     )

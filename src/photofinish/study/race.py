@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photofinish import backend
-from photofinish.config import DataSettings, TrainingSettings
+from photofinish.config import DataSettings, TrainingSettings, is_custom, weights_by_model, weights_for
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, Progress, prepare
 from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
 from photofinish.storage import write_json
+from photofinish.storage.download import checksum
 from photofinish.study.cells import read_plan
 from photofinish.study.collect import collect
 from photofinish.study.execute import LOCK, Observer, execute, only_one
@@ -101,8 +102,11 @@ def check_models(race: Race, progress: Progress | None = None) -> None:
             "name each once, from files of different names"
         )
     # These import Keras; only names and files are looked at here, whatever the backend of the cells.
-    from photofinish.models import find, is_custom, locate_weights
+    from photofinish.models import check_weights, find
 
+    for model in weights_by_model(race.training.weights or "") or ():
+        # One that is not in this race may join it later, but it has to exist.
+        find(model)
     for model in race.models:
         if is_custom(model):
             if not Path(model.rpartition(":")[0]).is_file():
@@ -111,8 +115,14 @@ def check_models(race: Race, progress: Progress | None = None) -> None:
                 )
             continue
         architecture = find(model)
-        if race.training.weights is not None:
-            locate_weights(architecture, race.training.weights, progress)
+        weights = weights_for(race.training.weights, model)
+        if weights is None and race.training.train != "all":
+            raise SettingsError(
+                f"train={race.training.train} would keep the random values of {model} frozen: "
+                "give weights, for example --weights imagenet"
+            )
+        if weights is not None:
+            check_weights(architecture, weights, progress)
 
 
 def make_plan(race: Race, data: PreparedData) -> Plan:
@@ -135,11 +145,18 @@ def make_plan(race: Race, data: PreparedData) -> Plan:
 
 def _sources(race: Race) -> dict[str, str]:
     """Hash the files, other than ours, that decide what the models are."""
-    paths = {model: Path(model.rpartition(":")[0]) for model in race.models if ".py:" in model}
-    weights = race.training.weights
-    if weights is not None and Path(weights).is_file():
-        paths[weights] = Path(weights)
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+    from photofinish.models import deciding_file, find
+
+    paths: dict[str, Path] = {}
+    for model in race.models:
+        if is_custom(model):
+            paths[model] = Path(model.rpartition(":")[0])
+            continue
+        weights = weights_for(race.training.weights, model)
+        path = deciding_file(find(model), weights)
+        if weights is not None and path is not None:
+            paths[weights] = path
+    return {name: checksum(path, "SHA-256") for name, path in paths.items()}
 
 
 def default_folder(plan: Plan) -> Path:
