@@ -50,7 +50,7 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
     from photofinish import backend
     from photofinish.config import TrainingSettings
     from photofinish.data import PreparedData
-    from photofinish.models import Head, build
+    from photofinish.models import Anatomy, Head, build
     from photofinish.runs import DataRecord, unheard
     from photofinish.training.loop import _Trainer
 
@@ -75,7 +75,7 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
             ends.append(time.perf_counter())
             return False
 
-    trainer = _Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, (), unheard)
+    trainer = _Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, Anatomy(), unheard)
     trainer.clock = Ends()
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)

@@ -22,7 +22,9 @@ def save(name: str, content: dict[str, Any], **more_versions: str) -> Path:
         more_versions: Of libraries that we do not depend on.
     """
     path = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-{name}.json"
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    # Where things lay on one machine is nobody's business.
+    arguments = [Path(one).name if Path(one).exists() else one for one in sys.argv[1:]]
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
     about = {"versions": {**versions(), **more_versions}, "hardware": hardware()}
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({"command": command, **content, **about}, indent=1) + "\n")

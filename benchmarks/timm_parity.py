@@ -12,7 +12,6 @@ set in our catalog are compared with timm's. Writes `benchmarks/results/<date>-t
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.util
 import json
 import sys
@@ -28,13 +27,13 @@ sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._
 import timm  # noqa: E402  # torchvision is prepared first
 import torch  # noqa: E402  # as above
 from safetensors.numpy import save_file  # noqa: E402  # as above
+from saving import save  # noqa: E402  # as above
 
 from photofinish import backend  # noqa: E402  # as above
 
 backend.select("jax")
 
 from photofinish.models import CATALOG, EfficientNetV2  # noqa: E402  # the backend comes first
-from photofinish.runs import hardware, versions  # noqa: E402  # as above
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCES = REPOSITORY / "tests" / "models" / "timm"
@@ -192,14 +191,8 @@ def main() -> None:
                 f"{one['absolute']:11.1e}{one['relative']:11.1e}",
                 flush=True,
             )
-    path = REPOSITORY / "benchmarks" / "results" / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-timm-parity.json"
-    content = {
-        "command": " ".join(["python", "benchmarks/timm_parity.py", *sys.argv[1:]]),
-        "rows": rows, "weight_sets_checked": checked,
-        "versions": {**versions(), "timm": timm.__version__, "torch": torch.__version__}, "hardware": hardware(),
-    }  # fmt: skip
-    path.write_text(json.dumps(content, indent=1) + "\n")
-    print(path)
+    content = {"rows": rows, "weight_sets_checked": checked}
+    print(save("timm-parity", content, timm=timm.__version__, torch=torch.__version__))
 
 
 if __name__ == "__main__":

@@ -124,6 +124,7 @@ def train(
     race = Race((model,), (seed,), resolved.data, resolved.training, resolved.recipe, backend)  # type: ignore[arg-type]  # checked next
     check_models(race, progress)
     prepared = prepare(resolved.data, progress=progress)
+    resolved.training.for_pictures(prepared.record.train)
     cell = CellSettings.of(
         {
             "model": model,

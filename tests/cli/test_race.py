@@ -16,7 +16,9 @@ from photofinish.runs import Predictions, RunFolder, StudyFolder, read_epochs
 
 from .conftest import TINY, CommandLine
 
-SMALL, LINEAR, FAILS, EXPLODES = (f"{TINY}:{name}" for name in ("small", "linear", "fails", "explodes"))
+SMALL, LINEAR, FAILS, EXPLODES, FEATURES = (
+    f"{TINY}:{name}" for name in ("small", "linear", "fails", "explodes", "features")
+)
 SHORT = ("--epochs", "2", "--limit-train", "300", "--output", "study")
 
 
@@ -188,11 +190,14 @@ def test_a_hidden_softmax_is_found_and_named(photofinish):
 
 def test_someones_own_model_may_race_beside_a_file_of_weights_that_fits_one_model(photofinish, shared_file):
     path = shared_file("efficientnetv2-b0_notop.h5")
-    arguments = ("--weights", f"efficientnetv2-b0={path}", *SHORT, "--epochs", "1")
-    result = photofinish("compare", "efficientnetv2-b0", SMALL, *arguments, "--limit-train", "60", "--limit-test", "40")
+    arguments = ("--weights", f"efficientnetv2-b0={path}", "--train", "head", *SHORT, "--epochs", "3")
+    result = photofinish(
+        "compare", "efficientnetv2-b0", FEATURES, *arguments, "--limit-train", "60", "--limit-test", "40"
+    )
     assert result.returncode == 0, result.stderr
     page = (photofinish.folder / "study" / "report.md").read_text().replace("\\", "")
-    assert f"Weights before training: {path} for efficientnetv2-b0; the model's own for tiny.py:small" in page
+    assert f"Weights before training: {path} for efficientnetv2-b0; the model's own for tiny.py:features" in page
+    assert "Only the head was trained, on features that the frozen network computed once." in page
     sources = json.loads((photofinish.folder / "study" / "study.json").read_text())["sources"]
     assert sources[str(path)].startswith("63241717")
 

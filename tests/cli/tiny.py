@@ -27,6 +27,13 @@ def linear(classes, image_size):
     return keras.Model(inputs, keras.layers.Dense(classes, name="scores")(x), name="linear")
 
 
+def features(image_size):
+    """Return a feature map, to which the head of all models is added."""
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x), name="features")
+
+
 def explodes(classes, image_size):
     """Return a network whose loss is not a number."""
     inputs = keras.Input((image_size, image_size, 3))

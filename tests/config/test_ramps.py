@@ -40,6 +40,7 @@ def test_a_ramp_is_linear_from_the_first_stage_to_the_last():
         ({"mixup": True}, "give a number, or first:last"),
         ({"mixup": "nan"}, "give a number, or first:last"),
         ({"stages": 11}, "stages=11 must not be more than epochs=10"),
+        ({"stages": 4}, "stages=4 changes nothing: give a range"),
         ({"train": "head", "flip": True, "mixup": 0.2}, "flip, mixup cannot change the pictures"),
         ({"train": "head", "layer_decay": 0.5}, "layer_decay has no meaning"),
         ({"train": "gradual", "epochs": 1}, "at least two epochs"),
@@ -61,9 +62,21 @@ def test_steps_become_whole_epochs_of_the_pictures_there_are():
 
 
 def test_steps_that_make_fewer_epochs_than_stages_are_refused_when_the_pictures_are_known():
-    settings = TrainingSettings.of({"steps": 10, "batch_size": 10, "stages": 4})
+    settings = TrainingSettings.of({"steps": 10, "batch_size": 10, "stages": 4, "mixup": "0:1"})
     with pytest.raises(SettingsError, match="stages=4 must not be more than epochs=1"):
         settings.for_pictures(100)
+
+
+@pytest.mark.parametrize(("steps", "pictures"), [(100, 40_000), (1500, 32_000)])
+def test_steps_that_are_far_from_whole_epochs_are_refused(steps, pictures):
+    with pytest.raises(SettingsError, match="only whole epochs are trained"):
+        TrainingSettings(steps=steps).for_pictures(pictures)
+
+
+def test_a_range_is_stored_to_the_last_digit():
+    settings = TrainingSettings.of({"stages": 2, "dropout": (0.1, 1 / 3), "mixup": "0:0.123456789"})
+    assert TrainingSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert settings.but(epochs=20).dropout == Ramp(0.1, 1 / 3)
 
 
 def test_who_counts_epochs_takes_back_a_recipes_steps():

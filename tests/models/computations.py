@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,12 @@ from keras import ops  # noqa: E402  # as above
 from photofinish.config import TrainingSettings  # noqa: E402  # as above
 from photofinish.data import PreparedData  # noqa: E402  # as above
 from photofinish.data.augment import Augmentation, augment, augmentation_draws, mix, resize  # noqa: E402  # as above
-from photofinish.models import Head, build, build_with_initial_values  # noqa: E402  # as above
+from photofinish.models import Entrant, Head, build, build_with_initial_values  # noqa: E402  # as above
 from photofinish.models.efficientnetv2 import Stage, _fused_block, _mbconv_block  # noqa: E402  # as above
+from photofinish.models.scaling import OWN as OWN_SCALING  # noqa: E402  # as above
 from photofinish.runs import unheard  # noqa: E402  # as above
 from photofinish.runs.records import DataRecord  # noqa: E402  # as above
-from photofinish.training import train  # noqa: E402  # as above
+from photofinish.training import train, train_entrant  # noqa: E402  # as above
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -179,6 +182,10 @@ def augment_arrays() -> Arrays:
     for size in (8, 5, 17, 9):
         resized = backend.compiled(lambda x, size=size: resize(x, size), [])(images[:9, :, :8])
         arrays[f"resized to {size}"] = numpy(resized)
+    # TensorFlow's own resizing, compiled, is wrong at whole factors such as these.
+    for size in (24, 40):
+        resized = backend.compiled(lambda x, size=size: resize(x, size), [])(images[:9, :8, :8])
+        arrays[f"resized to {size}"] = numpy(resized)
     return arrays
 
 
@@ -263,6 +270,37 @@ def training_arrays() -> Arrays:
     return arrays | {variable.path: numpy(variable.value) for variable in model.weights}
 
 
+def staged_arrays() -> Arrays:
+    """Train gradually through stages, from folded statistics, and a head on features; nothing is dropped at random."""
+
+    def assemble() -> keras.Model:
+        x = inputs = keras.Input((None, None, 3))
+        for number in range(3):
+            x = keras.layers.Conv2D(6, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+            x = keras.layers.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
+            x = keras.layers.Activation("silu")(x)
+        return keras.Model(inputs, Head(3, 0.0)(x), name="mine")
+
+    arrays: Arrays = {}
+    shared = {"batch_size": 8, "learning_rate": 0.01, "reestimate_statistics": "never"}
+    gradual = {"train": "gradual", "epochs": 4, "stages": 2, "training_size": "8:12", "mixup": "0:0.5", "flip": True}
+    for name, changes in (("gradual", gradual), ("head", {"train": "head", "epochs": 2})):
+        entrant = Entrant(build_with_initial_values(assemble, seed=3), OWN_SCALING, "imagenet", "a head")
+        records: list[Any] = []
+        settings = TrainingSettings.of(shared | changes)
+        with tempfile.TemporaryDirectory() as cache:
+            before = os.environ.get("PHOTOFINISH_CACHE")
+            os.environ["PHOTOFINISH_CACHE"] = cache
+            trained = train_entrant(
+                entrant, "mine", TinyData.make(), 12, settings, 4, record=records.append, notify=unheard
+            )
+            os.environ.pop("PHOTOFINISH_CACHE") if before is None else os.environ.update(PHOTOFINISH_CACHE=before)
+        arrays[f"losses, {name}"] = np.array([(record.train_loss, record.validation_loss) for record in records])
+        arrays[f"unfolded, {name}"] = np.array(trained.statistics_unfolded)
+        arrays |= {f"{name} {variable.path}": numpy(variable.value) for variable in entrant.model.weights}
+    return arrays
+
+
 def compute() -> Arrays:
     """Do all of it: arrays by the name of the computation and of the array."""
     found: dict[str, Callable[[], Arrays]] = {
@@ -270,6 +308,7 @@ def compute() -> Arrays:
         "augment": augment_arrays,
         "backend": backend_arrays,
         "train": training_arrays,
+        "staged": staged_arrays,
         **{name: lambda name=name: block_arrays(name) for name in BLOCKS},
     }
     return {f"{group}: {name}": array for group, make in found.items() for name, array in make().items()}

@@ -103,8 +103,15 @@ def test_pictures_are_cropped_operated_upon_and_mixed_alike(ours: Arrays, peer: 
 
 def test_pictures_are_resized_alike(ours: Arrays, peer: Arrays) -> None:
     resized = {name: array for name, array in ours.items() if "resized" in name}
-    assert len(resized) == 4
+    assert len(resized) == 6
     assert_alike({name: peer[name] for name in resized}, resized, 1e-5)
+
+
+def test_stages_frozen_parts_and_features_train_alike(ours: Arrays, peer: Arrays) -> None:
+    assert ours["staged: unfolded, gradual"]
+    losses = ours["staged: losses, gradual"]
+    assert losses[-1, 0] != losses[0, 0]
+    assert_alike(group(peer, "staged"), group(ours, "staged"), 2e-3)
 
 
 def test_gradients_and_assignments_are_alike(ours: Arrays, peer: Arrays) -> None:

@@ -11,8 +11,6 @@ import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from photofinish import backend
 from photofinish.config import DataSettings
@@ -67,7 +65,7 @@ def test_a_linear_classifier_of_the_features_tells_cifar10_apart(weights: Path, 
     assert (len(fitted), len(tested)) == (3000, 1000)
     predictor = Predictor(model, functools.partial(resize, size=SIZE), SIZE, len(fitted))
     features = {name: predictor(data.images, chosen).logits for name, chosen in (("fit", fitted), ("test", tested))}
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    classifier = LogisticRegression(C=0.01, max_iter=3000)
     classifier.fit(features["fit"], data.labels[fitted])
     # 18% from a randomly initialised backbone.
     assert classifier.score(features["test"], data.labels[tested]) == pytest.approx(0.785, abs=0.015)

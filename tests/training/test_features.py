@@ -30,10 +30,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def entrant(seed: int = 0, units: int | None = None) -> Entrant:
+def entrant(seed: int = 0, units: int | None = None, scale: float = 1 / 128) -> Entrant:
     def assemble() -> keras.Model:
         inputs = keras.Input((8, 8, 3))
-        x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+        x = keras.layers.Rescaling(scale, -1)(inputs)
         x = keras.layers.Conv2D(16, 3, strides=2, name="conv")(x)
         x = keras.layers.BatchNormalization(name="bn")(x)
         x = keras.layers.Activation("relu")(x)
@@ -87,8 +87,8 @@ def test_every_picture_passes_the_network_once_and_none_for_a_second_seed(
 def test_the_test_pictures_are_not_looked_at_during_training(few: Few, monkeypatch: pytest.MonkeyPatch) -> None:
     data = few(40)
     train_head(entrant(), data)
-    _, head = split_head(entrant().model)
-    features = Features(split_head(entrant().model)[0], data, 8, unheard)
+    _, head = split_head(entrant())
+    features = Features(split_head(entrant())[0], "mine", data, 8, unheard)
     stored = np.load(features.folder / "features.npy")
     assert not stored[data.splits["test"]].any()
     assert stored[data.splits["train"]].any()
@@ -133,17 +133,22 @@ def test_time_counts_the_features_in_the_first_epoch(few: Few) -> None:
     assert trained.trainable_parameters == 16 * 10 + 10
 
 
-def test_other_weights_pictures_or_sizes_have_other_features(few: Few) -> None:
+def test_other_weights_pictures_sizes_scalings_or_code_have_other_features(few: Few, tmp_path: Path) -> None:
     data = few(40)
-    network = split_head(entrant().model)[0]
+    network = split_head(entrant())[0]
     folders = {
-        Features(network, data, 8, unheard).folder,
-        Features(split_head(entrant(seed=1).model)[0], data, 8, unheard).folder,
-        Features(network, data, 16, unheard).folder,
-        Features(network, dataclasses.replace(data, ids=data.ids[::-1]), 8, unheard).folder,
+        Features(network, "mine", data, 8, unheard).folder,
+        Features(split_head(entrant(seed=1))[0], "mine", data, 8, unheard).folder,
+        Features(network, "mine", data, 16, unheard).folder,
+        Features(network, "mine", dataclasses.replace(data, ids=data.ids[::-1]), 8, unheard).folder,
     }
-    assert len(folders) == 4
-    assert Features(split_head(entrant().model)[0], data, 8, unheard).folder in folders
+    folders.add(Features(split_head(entrant(scale=1 / 255))[0], "mine", data, 8, unheard).folder)
+    own_file = tmp_path / "mine.py"
+    for content in ("first", "second"):
+        own_file.write_text(content)
+        folders.add(Features(network, f"{own_file}:build", data, 8, unheard).folder)
+    assert len(folders) == 7
+    assert Features(split_head(entrant())[0], "mine", data, 8, unheard).folder in folders
 
 
 @pytest.mark.parametrize("damage", ["note", "array", "gone"])

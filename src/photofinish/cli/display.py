@@ -111,11 +111,14 @@ class LineBoard(Board):
     def epoch(self, cell: CellSettings, record: EpochRecord) -> None:
         """Say how the epoch ended."""
         super().epoch(cell, record)
+        event = self.state(cell).event
+        # Where steps are given, only the cell's own process knows how many epochs they make.
+        epochs = event.epochs if event else cell.training.epochs
         self._say(
             cell,
-            f"epoch {record.epoch}/{cell.training.epochs}  loss {record.train_loss:.3f}  train "
+            f"epoch {record.epoch}/{epochs}  loss {record.train_loss:.3f}  train "
             f"{_percent(record.train_accuracy)}  validation {_percent(record.validation_accuracy)}  "
-            f"{duration(record.train_seconds)}{self._left() if record.epoch < cell.training.epochs else ''}",
+            f"{duration(record.train_seconds)}{self._left() if record.epoch < epochs else ''}",
         )
 
     def finished(self, cell: CellSettings, record: RunRecord) -> None:
@@ -162,6 +165,8 @@ class PreparationProgress:
 def _status(state: CellState) -> Text:
     styles = {"done": "green", "done before": "green", "failed": "red", "waiting": "dim"}
     text = f"failed: {state.error}" if state.status == "failed" else state.status
+    if state.event and state.event.total and state.status == state.event.stage:
+        text += f" {state.event.done / state.event.total:.0%}"
     return Text(text[:60], style=styles.get(state.status, "cyan"))
 
 

@@ -48,7 +48,9 @@ def paper_imagenet_s() -> Recipe:
     Source: section 4 of the paper: four stages, 128 to 300 pixels, RandAugment 5 to 15, dropout 0.1 to 0.3, no mixup;
     evaluated at 384. Section 5.1 and the official code: RMSProp, batches of 4,096, rate 0.256 after five epochs of
     warm-up, x0.97 every 2.4 epochs, moving average 0.9999, label smoothing 0.1, crops of 5% of the area and more, 350
-    epochs; 10,000 training pictures are set aside. Our weight decay is decoupled, the paper's is part of the loss.
+    epochs; 10,000 training pictures are set aside. Two things differ: our weight decay is decoupled, the paper's is
+    part of the loss; and crops are cut from the middle square of each picture, kept at 384 pixels, the paper's from
+    the whole picture.
     Command: `photofinish train efficientnetv2-s --recipe paper-imagenet-s --data IMAGENET`, a folder with `train/` and
     `test/` of one folder a class.
     Cost: not measured by us.

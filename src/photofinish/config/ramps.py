@@ -116,7 +116,6 @@ def parse_ramp(value: Any) -> Ramp:
 
 
 def _plain(ramp: Ramp) -> float | str:
-    """Return what is stored: as it is typed."""
-    if not ramp.is_constant:
-        return str(ramp)
-    return int(ramp.last) if float(ramp.last).is_integer() else ramp.last
+    """Return what is stored: as it is typed, to the last digit."""
+    first, last = (int(value) if float(value).is_integer() else float(value) for value in (ramp.first, ramp.last))
+    return last if ramp.is_constant else f"{first!r}:{last!r}"

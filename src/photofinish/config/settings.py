@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from photofinish.config.base import Settings
 from photofinish.config.ramps import Between, Ramp
+from photofinish.errors import SettingsError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
@@ -45,6 +46,7 @@ class DataSettings(Settings):
 
 
 # Ranges of `TrainingSettings`, and what makes a picture another one from epoch to epoch.
+MOST_ROUNDING = 0.1
 RAMPS = ("training_size", "randaugment", "mixup", "cutmix", "dropout")
 SEEN_ANEW = ("training_size", "flip", "shift", "crop", "randaugment", "cutout", "mixup", "cutmix")
 
@@ -128,6 +130,8 @@ class TrainingSettings(Settings):
         rising = [f"{name}={ramp}" for name, ramp in ramps.items() if ramp is not None and not ramp.is_constant]
         if rising and self.stages == 1:
             raise ValueError(f"{rising[0]} is a range, but there is one stage only: set stages, for example to 4")
+        if self.stages > 1 and not rising:
+            raise ValueError(f"stages={self.stages} changes nothing: give a range, for example training_size=128:300")
         return self
 
     @model_validator(mode="after")
@@ -137,7 +141,7 @@ class TrainingSettings(Settings):
             if changed:
                 raise ValueError(
                     f"train=head computes the features of each picture once, so that {', '.join(changed)} cannot "
-                    "change the pictures from epoch to epoch: leave it out, or choose train=gradual or train=all"
+                    "change the pictures from epoch to epoch: switch it off, or choose train=gradual or train=all"
                 )
             if self.layer_decay is not None:
                 raise ValueError("layer_decay has no meaning with train=head: there is one part only")
@@ -161,7 +165,7 @@ class TrainingSettings(Settings):
             pictures: Number of training pictures.
 
         Raises:
-            SettingsError: So few epochs do not fit the other settings.
+            SettingsError: The steps are far from whole epochs, or so few epochs do not fit the other settings.
 
         Examples:
             >>> TrainingSettings(steps=10_000, batch_size=512).for_pictures(45_000).epochs
@@ -170,7 +174,13 @@ class TrainingSettings(Settings):
         if self.steps is None:
             return self
         steps_per_epoch = math.ceil(pictures / self.batch_size)
-        return self.but(steps=None, epochs=max(1, round(self.steps / steps_per_epoch)))
+        epochs = max(1, round(self.steps / steps_per_epoch))
+        if abs(epochs * steps_per_epoch - self.steps) > MOST_ROUNDING * self.steps:
+            raise SettingsError(
+                f"steps={self.steps} are {self.steps / steps_per_epoch:.2f} epochs of {pictures:,} pictures in batches "
+                f"of {self.batch_size}, and only whole epochs are trained: give about {epochs * steps_per_epoch} steps"
+            )
+        return self.but(steps=None, epochs=epochs)
 
 
 class CellSettings(Settings):

@@ -57,6 +57,8 @@ def weights_for(weights: str | None, model: str) -> str | None:
         >>> weights_for("efficientnetv2-b0=b0.h5,resnet50=imagenet", "resnet50")
         'imagenet'
     """
+    if weights == _NONE:
+        return None
     chosen = weights_by_model(weights) if weights is not None else None
     if chosen is None:
         return weights

@@ -22,7 +22,7 @@ from photofinish.models.catalog import CATALOG, find  # noqa: E402
 from photofinish.models.describe import Description, StageRow, count_macs, count_parameters, describe  # noqa: E402
 from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
 from photofinish.models.layers import StochasticDepth  # noqa: E402
-from photofinish.models.parts import parts, require_head, split_head  # noqa: E402
+from photofinish.models.parts import Anatomy, anatomy, parts, split_head  # noqa: E402
 from photofinish.models.weight_files import check_weights, deciding_file  # noqa: E402
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "HEAD_LAYERS",
     "OWN",
     "RANDOM",
+    "Anatomy",
     "Description",
     "EfficientNetV2",
     "Entrant",
@@ -39,6 +40,7 @@ __all__ = [
     "StageRow",
     "StochasticDepth",
     "all_layers",
+    "anatomy",
     "build",
     "build_with_initial_values",
     "check_weights",
@@ -50,6 +52,5 @@ __all__ = [
     "generator",
     "is_custom",
     "parts",
-    "require_head",
     "split_head",
 ]

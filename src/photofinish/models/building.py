@@ -172,9 +172,9 @@ def _build_custom(  # as `build`
         raise SettingsError(f"{name} needs an image size and a number of classes")
     with keras_seeds(seed or 0):
         model = build_custom(name, head.classes, image_size)
-        if any_size and set(model.input_shape[1:3]) != {None}:
+        if any_size and set(getattr(model, "input_shape", (None, 0, 0))[1:3]) != {None}:
             raise SettingsError(
-                f"{name} takes pictures of {model.input_shape[1:3]} only, and training_size asks for others: "
+                f"{name} takes pictures of one size only, and training_size asks for others: "
                 "let it begin with keras.Input((None, None, 3))"
             )
         size = None if any_size else image_size
@@ -186,5 +186,17 @@ def _build_custom(  # as `build`
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return every layer, also those of models inside the model."""
-    return list(model._flatten_layers(include_self=False))  # noqa: SLF001  # Keras has no public recursive walk
+    """Return every layer, also those of models inside the model, each once and in the order in which they lie.
+
+    Keras' own walk gives the layers of a model inside a model backwards.
+    """
+    found: dict[int, keras.layers.Layer] = {}
+
+    def walk(layer: keras.layers.Layer) -> None:
+        for part in layer._layers:  # noqa: SLF001  # Keras has no public recursive walk
+            if id(part) not in found:
+                found[id(part)] = part
+                walk(part)
+
+    walk(model)
+    return list(found.values())

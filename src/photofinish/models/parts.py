@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 
 from photofinish.errors import SettingsError
-from photofinish.models.building import HEAD_LAYERS, all_layers
+from photofinish.models.building import HEAD_LAYERS, OWN, Entrant, all_layers
 from photofinish.models.catalog import CATALOG
 
 POOLING = "avg_pool"
@@ -17,29 +18,48 @@ POOLING = "avg_pool"
 PARTS_OF_OWN = 6
 
 
-def require_head(model: keras.Model) -> None:
-    """Refuse to take apart a network that brought its own head.
+@dataclass(frozen=True)
+class Anatomy:
+    """A network's layers by what becomes of them in training.
+
+    Attributes:
+        body: Below the head, in parts that are frozen or trained together, the lowest first; none where nothing is.
+        head_dropouts: Dropout of the head that every entrant gets; none in a network with a head of its own.
+    """
+
+    body: Sequence[Sequence[keras.layers.Layer]] = ()
+    head_dropouts: Sequence[keras.layers.Layer] = ()
+
+
+def anatomy(entrant: Entrant, name: str, *, cut: bool) -> Anatomy:
+    """Take a network apart.
+
+    Args:
+        entrant: The network.
+        name: The model as it was asked for.
+        cut: Whether the layers below the head are wanted in parts.
 
     Raises:
-        SettingsError: It did.
+        SettingsError: They are, and the network has a head of its own.
     """
-    if POOLING not in {layer.name for layer in model.layers}:
-        raise SettingsError(
-            f"{model.name} ends in a head of its own, so that what to freeze is not known: "
-            "let your function return the feature map, or use --train all"
-        )
+    dropouts = []
+    if entrant.head != OWN:
+        ours = [layer for layer in entrant.model.layers if layer.name in HEAD_LAYERS]
+        dropouts = [layer for layer in ours if isinstance(layer, keras.layers.Dropout)]
+    return Anatomy(parts(entrant, name) if cut else (), dropouts)
 
 
-def split_head(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+def split_head(entrant: Entrant) -> tuple[keras.Model, keras.Model]:
     """Return a network's two halves, which share its layers: pictures to pooled features, features to logits.
 
     Args:
-        model: A network with the head that every entrant gets.
+        entrant: A network with the head that every entrant gets.
 
     Raises:
-        SettingsError: It has another.
+        SettingsError: It has a head of its own.
     """
-    require_head(model)
+    _require_head(entrant)
+    model = entrant.model
     features = keras.Model(model.input, model.get_layer(POOLING).output, name=f"{model.name}-features")
     inputs = x = keras.Input(features.output_shape[1:], name="features")
     for layer in model.layers:
@@ -48,24 +68,33 @@ def split_head(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return features, keras.Model(inputs, x, name=f"{model.name}-head")
 
 
-def parts(model: keras.Model, name: str) -> list[list[keras.layers.Layer]]:
+def parts(entrant: Entrant, name: str) -> list[list[keras.layers.Layer]]:
     """Return the layers below the head in parts, the lowest first.
 
     Args:
-        model: A network with the head that every entrant gets.
+        entrant: A network with the head that every entrant gets.
         name: The model as it was asked for: the parts of one in the catalog are the stages that `describe` prints.
 
     Raises:
-        SettingsError: It has another head.
+        SettingsError: It has a head of its own.
     """
-    require_head(model)
-    leaves = [layer for layer in all_layers(model) if not isinstance(layer, keras.Model)]
-    body = [layer for layer in leaves if layer.name not in HEAD_LAYERS]
+    _require_head(entrant)
+    head = {id(layer) for layer in entrant.model.layers if layer.name in HEAD_LAYERS}
+    leaves = [layer for layer in all_layers(entrant.model) if not isinstance(layer, keras.Model)]
+    body = [layer for layer in leaves if id(layer) not in head]
     if name not in CATALOG:
         return _equal_parts(body)
     patterns = [pattern for pattern, _ in CATALOG[name].stages]
     grouped = [[layer for layer in body if re.match(pattern, layer.name)] for pattern in patterns]
     return [part for part in grouped if any(layer.weights for layer in part)]
+
+
+def _require_head(entrant: Entrant) -> None:
+    if entrant.head == OWN:
+        raise SettingsError(
+            f"{entrant.model.name} ends in a head of its own, so that what to freeze is not known: let your function "
+            "return the feature map, or train all of it at one rate (--train all, no --layer-decay)"
+        )
 
 
 def _equal_parts(layers: Sequence[keras.layers.Layer]) -> list[list[keras.layers.Layer]]:

@@ -93,13 +93,13 @@ def deciding_file(architecture: Architecture, weights: str | Path | None) -> Pat
     """Return the file whose content decides what weights are: of a run folder its manifest; None for published ones."""
     if weights is None or str(weights) in architecture.weights:
         return None
-    path = Path(weights)
+    path = Path(weights).expanduser()
     folder = _folder_of_tensors(path)
     return folder / MANIFEST if folder else path
 
 
 def _existing_path(architecture: Architecture, weights: str | Path) -> Path:
-    path = Path(weights)
+    path = Path(weights).expanduser()
     name = str(weights)
     if not (path.exists() or path.suffix in PICKLES | set(READABLE) or (os.sep in name and ":" not in name)):
         raise SettingsError(_unknown(architecture, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from photofinish.report import recipe, tables
+from photofinish.report import recipe, stages, tables
 from photofinish.report.material import Material
 from photofinish.report.names import printable
 from photofinish.report.verdict import cost_sentence, verdict_sentence
@@ -20,6 +20,7 @@ def render_markdown(material: Material) -> str:
         _bullets("Warnings", list(results.warnings)),
         _titled("Models", tables.models_table(material)),
         _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
+        _titled("Stages", table) if (table := stages.stages_table(material)) else "",
         _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
         _titled("Recipe", recipe.recipe_table(material)),
         _titled("Data", recipe.data_table(material)),

@@ -8,6 +8,7 @@ from photofinish.config import DataSettings, Ramp, TrainingSettings
 from photofinish.report import wording
 from photofinish.report.material import Material
 from photofinish.report.tables import Column, Field, Table
+from photofinish.study.plan import Plan
 
 _TRAINED = {
     "all": "the whole network",
@@ -91,6 +92,7 @@ def recipe_table(material: Material) -> Table:
     rows = [
         ("Recipe", plan.recipe),
         ("Seeds", ", ".join(map(str, plan.seeds))),
+        *([("Epochs that the steps make", str(_whole_epochs(plan)))] if plan.training.steps else []),
         ("Backend", plan.backend),
         *((label, value(plan.training)) for label, value in TRAINING_WORDS.values()),
     ]
@@ -124,7 +126,10 @@ def environment_table(material: Material) -> Table:
 
 def times_table(material: Material) -> Table:
     """Return where the time of every cell went."""
-    titles = ("Build", "Compile", "Train", "of it making batches", "Validate", "Re-estimate", "Evaluate", "Total")
+    with_features = any(one.seconds.features for entrant in material.entrants for one in entrant.cells)
+    titles = ["Build", "Compile", "Train", "of it making batches", "Validate", "Re-estimate", "Evaluate", "Total"]
+    if with_features:
+        titles.insert(4, "of it features")
     columns = (
         Column("Cell", number=False),
         *(Column(title) for title in titles),
@@ -134,7 +139,7 @@ def times_table(material: Material) -> Table:
     for entrant in material.entrants:
         for one in entrant.cells:
             spent = one.seconds
-            parts = (
+            parts = [
                 spent.build,
                 spent.compile,
                 spent.train,
@@ -143,12 +148,16 @@ def times_table(material: Material) -> Table:
                 spent.reestimate,
                 spent.evaluate,
                 spent.total,
-            )
+            ]
+            notes = [""] * len(parts)
+            if with_features:
+                parts.insert(4, spent.features)
+                notes.insert(4, "from the cache" if one.record.features_from_cache else "")
             quartiles = f"{wording.seconds(spent.step.low)} to {wording.seconds(spent.step.high)}"
             rows.append(
                 (
                     Field(one.cell.name),
-                    *(Field(wording.seconds(part), "", part) for part in parts),
+                    *(Field(wording.seconds(part), note, part) for part, note in zip(parts, notes, strict=True)),
                     Field(wording.seconds(spent.step.median), quartiles, spent.step.median),
                 )
             )
@@ -158,6 +167,10 @@ def times_table(material: Material) -> Table:
 def _of_pairs(caption: str, rows: Iterable[tuple[str, str]]) -> Table:
     columns = (Column("Name", number=False), Column("Value", number=False))
     return Table(caption, columns, tuple((Field(name), Field(value)) for name, value in rows), "study.json")
+
+
+def _whole_epochs(plan: Plan) -> int:
+    return plan.training.for_pictures(plan.data.train).epochs
 
 
 def _epochs(count: float) -> str:

@@ -138,13 +138,13 @@ class RunRecord(Settings):
         statistics_reestimated: Whether BatchNormalization's averages were estimated anew before evaluation.
         statistics_unfolded: Whether the weights' BatchNormalization was folded and was given statistics before training.
         stages: The stages of training.
-        train_images_per_second: Pictures in a batch over the median step time; with cached features, pictures of all
-            epochs over the time of training.
+        train_images_per_second: Pictures in a batch over the median step time; with several stages, or with features,
+            pictures of all epochs over the time of training.
         inference_images_per_second: Pictures in a batch over the median time to predict one.
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
         versions: Versions of Python and the libraries that computed.
         hardware: Processor, cores, memory, accelerator.
-        step_from_cache: Whether the training step was found compiled in the persistent cache.
+        step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
         features_from_cache: Whether the frozen network's features were found in the cache.
         error: Why it failed.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photofinish import backend
-from photofinish.config import CellSettings, weights_for
+from photofinish.config import CellSettings, TrainingSettings, is_custom, weights_for
 from photofinish.data import PreparedData
+from photofinish.data.augment import Augmentation
+from photofinish.errors import PhotofinishError
 from photofinish.runs import (
+    DataRecord,
     EpochRecord,
     ModelRecord,
     Notify,
@@ -32,7 +36,7 @@ from photofinish.storage import require_free_space
 from photofinish.study.sheet import write_sheet
 
 if TYPE_CHECKING:  # these import Keras
-    from photofinish.models import Entrant
+    from photofinish.models import Entrant, Head
     from photofinish.training import Trained
     from photofinish.training.stages import Stage
 
@@ -69,7 +73,7 @@ def run_cell(
     # These import Keras, which reads the backend when it is imported.
     import keras
 
-    from photofinish.models import Head, build, is_custom
+    from photofinish.models import Head
     from photofinish.models.saved import save, saved_bytes
     from photofinish.training import train_entrant
 
@@ -82,18 +86,8 @@ def run_cell(
 
     notify(StageEvent(stage="building"))
     start = time.perf_counter()
-    image_size = settings.data.image_size
     head = Head(len(data.record.classes), training.dropout.largest, training.head_units)
-    entrant = build(
-        settings.model,
-        head,
-        image_size=image_size,
-        any_size=training.training_size is not None,
-        # Someone's own function loads what it wants to begin with; the report says so under "Not equal".
-        weights=None if is_custom(settings.model) else weights_for(training.weights, settings.model),
-        seed=settings.seed,
-        batch_normalization_momentum=training.batch_normalization_momentum,
-    )
+    entrant = _build(settings, head)
     build_seconds = time.perf_counter() - start
 
     predictions = sum(len(data.splits[split]) for split in ("validation", "test")) * 4 * len(data.record.classes)
@@ -105,13 +99,17 @@ def run_cell(
         on_epoch(record)
 
     def show(stage: Stage, stored: NDArray[np.uint8], seen: NDArray[np.float32]) -> None:
-        write_sheet(folder.sheet(stage.number), stored, seen)
+        if stage.conditions.augmentation == Augmentation() and training.training_size is None:
+            return
+        # A sheet is not worth a training.
+        with contextlib.suppress(PhotofinishError):
+            write_sheet(folder.sheet(stage.number), stored, seen)
 
     trained = train_entrant(
         entrant,
         settings.model,
         data,
-        image_size,
+        settings.data.image_size,
         training,
         settings.seed,
         record=record_epoch,
@@ -122,7 +120,7 @@ def run_cell(
         entrant,
         folder.checkpoints,
         class_names=data.record.classes,
-        image_size=image_size,
+        image_size=settings.data.image_size,
         head=head,
         name=settings.model,
     )
@@ -130,33 +128,52 @@ def run_cell(
     images_per_second = _evaluate(trained, data, folder, notify)
     now = time.perf_counter()
 
+    times = _times(trained, {"build": build_seconds, "evaluate": now - start, "total": now - begin})
+    record = _record(settings, training, data.record, entrant, trained, images_per_second)
+    record = record.model_copy(update={"seconds": times})
+    record.write(folder.record)
+    notify(StageEvent(stage="finished"))
+    return record
+
+
+def _build(settings: CellSettings, head: Head) -> Entrant:
+    from photofinish.models import build
+
+    training = settings.training
+    return build(
+        settings.model,
+        head,
+        image_size=settings.data.image_size,
+        any_size=training.training_size is not None,
+        # Someone's own function loads what it wants to begin with; the report says so under "Not equal".
+        weights=None if is_custom(settings.model) else weights_for(training.weights, settings.model),
+        seed=settings.seed,
+        batch_normalization_momentum=training.batch_normalization_momentum,
+    )
+
+
+def _record(
+    settings: CellSettings,
+    training: TrainingSettings,
+    data: DataRecord,
+    entrant: Entrant,
+    trained: Trained,
+    images_per_second: float | None,
+) -> RunRecord:
+    """Write down a finished run, its times aside."""
     outcome = trained.outcome
-    record = RunRecord(
+    by_time = training.epochs * data.train / trained.train_seconds
+    is_uneven = trained.features is not None or len(outcome.stages) > 1
+    return RunRecord(
         status="finished",
         settings=settings,
-        data=data.record,
-        model=_model_record(entrant, trained, image_size),
-        seconds=TimeRecord(
-            build=build_seconds,
-            compile=outcome.clock.compile_seconds,
-            train=trained.train_seconds,
-            data=outcome.clock.data_seconds,
-            validation=outcome.validation_seconds,
-            reestimate=outcome.reestimation_seconds,
-            evaluate=now - start,
-            total=now - begin,
-            step=outcome.clock.step,
-            features=trained.feature_seconds,
-        ),
+        data=data,
+        model=_model_record(entrant, trained, settings.data.image_size),
         steps=outcome.steps,
         statistics_reestimated=outcome.statistics_reestimated,
         statistics_unfolded=trained.statistics_unfolded,
         stages=_stage_records(trained),
-        train_images_per_second=(
-            training.epochs * len(data.splits["train"]) / trained.train_seconds
-            if trained.features
-            else training.batch_size / outcome.clock.step.median
-        ),
+        train_images_per_second=by_time if is_uneven else training.batch_size / outcome.clock.step.median,
         inference_images_per_second=images_per_second,
         peak_memory_bytes=backend.peak_device_memory() or peak_resident_bytes(),
         step_from_cache=outcome.step_from_cache,
@@ -164,9 +181,20 @@ def run_cell(
         versions=versions(),
         hardware={**hardware(), "device": backend.device_name()},
     )
-    record.write(folder.record)
-    notify(StageEvent(stage="finished"))
-    return record
+
+
+def _times(trained: Trained, seconds: dict[str, float]) -> TimeRecord:
+    outcome = trained.outcome
+    return TimeRecord(
+        **seconds,
+        compile=outcome.clock.compile_seconds,
+        train=trained.train_seconds,
+        data=outcome.clock.data_seconds,
+        validation=outcome.validation_seconds,
+        reestimate=outcome.reestimation_seconds,
+        step=outcome.clock.step,
+        features=trained.feature_seconds,
+    )
 
 
 def _evaluate(trained: Trained, data: PreparedData, folder: RunFolder, notify: Notify) -> float | None:

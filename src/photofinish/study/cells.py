@@ -194,6 +194,7 @@ def _treatment(run: RunRecord) -> dict[str, str]:
         "Head": network.head if network else None,
         "Stochastic depth": network.stochastic_depth if network else None,
         "Statistics of BatchNormalization re-estimated": run.statistics_reestimated,
+        "Folded BatchNormalization given statistics": run.statistics_unfolded,
         "Backend": settings.backend,
         "Training steps": run.steps,
     }

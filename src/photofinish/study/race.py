@@ -70,6 +70,8 @@ def run_race(
     """
     check_models(race, progress)
     data = prepare(race.data, progress=progress)
+    # What the number of pictures decides is refused here, not in every cell.
+    race.training.for_pictures(data.record.train)
     plan = make_plan(race, data)
     folder = StudyFolder(output or default_folder(plan))
     with only_one(folder.path):
@@ -95,6 +97,12 @@ def check_models(race: Race, progress: Progress | None = None) -> None:
     impossible = [seed for seed in race.seeds if not 0 <= seed < 2**32]
     if impossible or not race.seeds:
         raise SettingsError(f"seeds {impossible}: there must be at least one, each from 0 to {2**32 - 1}")
+    size = race.training.training_size
+    if size is not None and size.largest > race.data.image_size:
+        raise SettingsError(
+            f"training_size={size} is larger than image_size={race.data.image_size}, at which pictures are kept: "
+            "they would only be enlarged; raise image_size"
+        )
     names = [cell_name(model) for model in race.models]
     if len(set(names)) != len(names):
         raise SettingsError(

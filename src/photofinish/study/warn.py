@@ -129,11 +129,15 @@ def _unfolded(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
 
 
 def _features(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
-    if plan.training.train == "head" and finished:
-        yield (
-            "Only the head was trained, on features that the frozen network computed once. Training time contains the "
-            "cost of these features in every seed, also where they were found in the cache."
-        )
+    if plan.training.train != "head" or not finished:
+        return
+    found = {one.cell.model for one in finished if one.record.features_from_cache}
+    names = ", ".join(name for name in plan.models if name in found)
+    cached = f" Some seeds of {names} found them in the cache, so that Train may exceed Total." if names else ""
+    yield (
+        "Only the head was trained, on features that the frozen network computed once. Training time contains what "
+        f"these features cost when they were computed.{cached}"
+    )
 
 
 def _reestimated(one: FinishedCell, model: str) -> bool:

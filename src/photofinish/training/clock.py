@@ -138,4 +138,4 @@ class StepClock:
     @property
     def epoch_seconds(self) -> float:
         """Seconds of the steps of this epoch so far."""
-        return self.train_seconds - self._epoch_start
+        return max(0.0, self.train_seconds - self._epoch_start)

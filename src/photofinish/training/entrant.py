@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import keras
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
-from photofinish.models import OWN, RANDOM, Entrant, parts, split_head
+from photofinish.models import OWN, RANDOM, Entrant, anatomy, split_head
 from photofinish.runs import EpochRecord, Notify
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
@@ -76,20 +77,23 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         TrainingError: The loss is no longer a number.
     """
     if settings.train == "head":
-        return _train_head(entrant, data, image_size, settings, seed, record, notify)
+        return _train_head(entrant, name, data, image_size, settings, seed, record, notify)
     is_cut = settings.train == "gradual" or layer_decay(settings) != 1
-    body = parts(entrant.model, name) if is_cut else ()
+    layers = anatomy(entrant, name, cut=is_cut)
     is_pretrained = entrant.weights not in {RANDOM, OWN}
     unfolds = is_pretrained and is_folded(entrant.model)
     if unfolds:
         pictures = first_batches(data, settings.batch_size, seed)
         unfold(entrant.model, functools.partial(resize, size=image_size), pictures)
-    outcome = train(entrant.model, data, image_size, settings, seed, body=body, record=record, notify=notify, show=show)
+    outcome = train(
+        entrant.model, data, image_size, settings, seed, anatomy=layers, record=record, notify=notify, show=show
+    )
     return Trained(outcome, None, 0.0, _trainable_parameters(entrant.model), unfolds)
 
 
-def _train_head(
+def _train_head(  # as `train`
     entrant: Entrant,
+    name: str,
     data: PreparedData,
     image_size: int,
     settings: TrainingSettings,
@@ -98,8 +102,8 @@ def _train_head(
     notify: Notify,
 ) -> Trained:
     """Train a new head on the features of the frozen network, which computes as it predicts."""
-    network, head = split_head(entrant.model)
-    features = Features(network, data, image_size, notify)
+    network, head = split_head(entrant)
+    features = Features(network, name, data, image_size, notify)
     with_features, times = features.of(SEEN_IN_TRAINING)
     seconds = times["train"].seconds
 
@@ -107,7 +111,10 @@ def _train_head(
         own = seconds if epoch.epoch == 1 else 0.0
         record(epoch.but(train_seconds=epoch.train_seconds + own, elapsed_seconds=epoch.elapsed_seconds + seconds))
 
-    outcome = train(head, with_features, image_size, settings, seed, record=record_with_features, notify=notify)
+    layers = anatomy(dataclasses.replace(entrant, model=head), name, cut=False)
+    outcome = train(
+        head, with_features, image_size, settings, seed, anatomy=layers, record=record_with_features, notify=notify
+    )
     return Trained(outcome, features, seconds, _trainable_parameters(head), statistics_unfolded=False)
 
 

@@ -6,7 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import filelock
@@ -16,14 +18,17 @@ from keras import ops
 from pydantic import ValidationError
 
 from photofinish import backend
-from photofinish.config import Settings
+from photofinish.config import Settings, is_custom
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.errors import PhotofinishError
+from photofinish.models import all_layers
 from photofinish.models.inference import Predictor
-from photofinish.runs import Notify, StageEvent
+from photofinish.runs import Notify, StageEvent, hardware, versions
 from photofinish.storage import cache_folder, read_json, require_free_space, write_json
+from photofinish.storage.download import checksum
 
+_SCHEMA = 1
 _ARRAY, _NOTE, _LOCK = "features.npy", "features.json", ".lock"
 
 
@@ -42,19 +47,21 @@ class SplitTime(Settings):
 class Features:
     """Pooled features of prepared pictures, kept under the user's cache folder.
 
-    They are found again by the network's weights, the pictures, the image size, the precision and the backend: a later
-    seed, or a later run with another head, does not pass a single picture through the network.
+    They are found again by everything that decides them: the network's layers and weights, someone's own file, the
+    pictures as they were decoded, the image size, the precision, the backend, the device and our version. A later seed,
+    or a later run with another head, does not pass a single picture through the network.
 
     Args:
         network: Pictures of 0-255 to features.
+        name: The model as it was asked for.
         data: The pictures and their division.
         image_size: Height and width the network sees.
         notify: Is told of progress.
     """
 
-    def __init__(self, network: keras.Model, data: PreparedData, image_size: int, notify: Notify) -> None:
+    def __init__(self, network: keras.Model, name: str, data: PreparedData, image_size: int, notify: Notify) -> None:
         self.network, self.data, self.image_size, self.notify = network, data, image_size, notify
-        self.folder = cache_folder("features") / _key(network, data, image_size)
+        self.folder = cache_folder("features") / _key(network, name, data, image_size)
         self.from_cache = True
         self._predictor: Predictor | None = None
 
@@ -64,6 +71,15 @@ class Features:
         Args:
             splits: Whose features are to be there; those of others may be zeros.
         """
+        try:
+            return self._found_or_computed(splits)
+        except OSError as error:
+            raise PhotofinishError(
+                f"cannot keep features in {self.folder}: {error.strerror or error}; free some space, or name another "
+                "folder in PHOTOFINISH_CACHE"
+            ) from error
+
+    def _found_or_computed(self, splits: Sequence[str]) -> tuple[PreparedData, dict[str, SplitTime]]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / _LOCK):
             times = self._times()
@@ -118,17 +134,52 @@ class Features:
         shape = (len(self.data.images), *self.network.output_shape[1:])
         require_free_space(self.folder, 4 * int(np.prod(shape)), "the features of the pictures")
         (self.folder / _NOTE).unlink(missing_ok=True)
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        # Another process may still read the old file.
+        temporary = path.with_suffix(".partial")
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            # A file with holes, written through memory when the disk is full, would kill the process.
+            with temporary.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        temporary.replace(path)
+        return array
 
 
-def _key(network: keras.Model, data: PreparedData, image_size: int) -> str:
-    """Return a digest of everything that decides the features."""
-    digest = hashlib.sha256()
-    facts = [data.record.fingerprint, image_size, backend.active(), str(keras.config.dtype_policy().name)]
-    digest.update(json.dumps(facts).encode())
-    # The fingerprint does not say in which order the pictures lie.
+def _key(network: keras.Model, name: str, data: PreparedData, image_size: int) -> str:
+    """Return a digest of everything that decides the features and what they cost."""
+    facts = {
+        "schema": _SCHEMA,
+        "versions": versions(),
+        # Of the folder of decoded pictures, which is named after what was decoded, and how.
+        "pixels": data.folder.parent.name,
+        "pictures": data.record.fingerprint,
+        "image_size": image_size,
+        "precision": keras.config.dtype_policy().name,
+        "backend": backend.active(),
+        "device": [backend.device_name(), *hardware().values()],
+        "file": checksum(Path(name.rpartition(":")[0]), "SHA-256") if is_custom(name) else name,
+        "layers": [_facts(layer) for layer in all_layers(network)],
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(data.ids).tobytes())
     for variable in network.weights:
         digest.update(f"{variable.path}{tuple(variable.shape)}".encode())
         digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable.value)).tobytes())
     return digest.hexdigest()[:32]
+
+
+def _facts(layer: keras.layers.Layer) -> dict[str, str]:
+    """Return what a layer is and the plain values it was made with.
+
+    `get_config` would say the same by way of Keras' serialisation, which imports TensorFlow where it is installed.
+    """
+    values = {name: value for name, value in vars(layer).items() if not name.startswith("_") and name != "name"}
+    plain = {name: repr(value) for name, value in values.items() if _is_plain(value)}
+    activation = getattr(layer, "activation", None)
+    return {"class": type(layer).__name__, "activation": getattr(activation, "__name__", "none"), **plain}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from photofinish.models import HEAD_LAYERS, all_layers
-
-Parts = Sequence[Sequence[keras.layers.Layer]]
+from photofinish.models import Anatomy, all_layers
 
 
 class Freezing:
@@ -20,16 +18,14 @@ class Freezing:
 
     Args:
         model: The network.
-        body: Its layers below the head in parts, the lowest first; none where all of it is always trained.
+        anatomy: Its layers; without parts all of it is always trained.
     """
 
-    def __init__(self, model: keras.Model, body: Parts) -> None:
-        self.body = body
+    def __init__(self, model: keras.Model, anatomy: Anatomy) -> None:
+        self.body = anatomy.body
+        self.head_dropouts = anatomy.head_dropouts
         self.rates = {id(layer): layer.rate for layer in all_layers(model) if isinstance(layer, keras.layers.Dropout)}
-        self.trainable = {id(layer) for part in body for layer in part if layer.trainable}
-        self.head_dropouts = [
-            layer for layer in model.layers if layer.name in HEAD_LAYERS and isinstance(layer, keras.layers.Dropout)
-        ]
+        self.trainable = {id(layer) for part in self.body for layer in part if layer.trainable}
 
     def apply(self, trained_share: float, dropout: float) -> None:
         """Freeze all but the top of the network.
@@ -49,7 +45,7 @@ class Freezing:
             layer.rate = dropout
 
 
-def rates_below(body: Parts, decay: float) -> dict[int, float]:
+def rates_below(body: Sequence[Sequence[keras.layers.Layer]], decay: float) -> dict[int, float]:
     """Return the share of the learning rate that each variable below the head gets, by its `id`.
 
     The head has all of it, the part below `decay` of it, the next `decay` squared (Howard and Ruder 2018,

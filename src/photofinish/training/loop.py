@@ -20,18 +20,21 @@ from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData, batches, epoch_order
 from photofinish.data.augment import augmentation_draws, resize
 from photofinish.errors import TrainingError
+from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor
 from photofinish.runs import EpochRecord, Notify, StageEvent
 from photofinish.training.clock import StepClock
-from photofinish.training.freezing import Freezing, Parts, rates_below
+from photofinish.training.freezing import Freezing, rates_below
 from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.schedules import learning_rate
 from photofinish.training.stages import Stage, layer_decay, stages_of
 from photofinish.training.step import SHOWN, Learner, compile_step
+from photofinish.training.totals import Totals
 
 Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
+NOT_CUT = Anatomy()
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class TrainingOutcome:
         reestimation_seconds: Seconds spent on BatchNormalization's averages.
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
-        step_from_cache: Whether the training step was found compiled in the persistent cache, in every stage.
+        step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
     """
 
     steps: int
@@ -66,7 +69,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     settings: TrainingSettings,
     seed: int,
     *,
-    body: Parts = (),
+    anatomy: Anatomy = NOT_CUT,
     record: Callable[[EpochRecord], None],
     notify: Notify,
     show: Show = lambda *_: None,
@@ -80,8 +83,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         image_size: Height and width at which the model is evaluated.
         settings: How to train, its length in epochs.
         seed: Decides order and augmentation.
-        body: The layers below the head in parts, the lowest first, where parts of it are frozen or trained at
-            smaller rates.
+        anatomy: The network's layers by what becomes of them, where parts are frozen or trained at smaller rates, or
+            dropout changes.
         record: Is given each epoch's figures.
         notify: Is told of progress.
         show: Is given the first pictures of each stage, as they are stored and as the network saw them.
@@ -89,8 +92,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     Raises:
         TrainingError: The loss is no longer a number.
     """
-    trainer = _Trainer(model, data, image_size, settings, seed, body, notify)
-    validation_seconds = 0.0
+    trainer = _Trainer(model, data, image_size, settings, seed, anatomy, notify)
+    validation_seconds = elapsed = 0.0
     for epoch in range(1, settings.epochs + 1):
         if epoch in trainer.stages:
             trainer.begin_stage(trainer.stages[epoch])
@@ -101,6 +104,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         start = time.perf_counter()
         loss, accuracy = trainer.validate(epoch)
         validation_seconds += time.perf_counter() - start
+        # With one step an epoch the first contains compilation until the second tells them apart.
+        elapsed = max(elapsed, trainer.clock.train_seconds)
         record(
             EpochRecord(
                 epoch=epoch,
@@ -110,7 +115,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
                 validation_accuracy=accuracy,
                 learning_rate=trainer.rate,
                 train_seconds=trainer.clock.epoch_seconds,
-                elapsed_seconds=trainer.clock.train_seconds,
+                elapsed_seconds=elapsed,
             )
         )
     start = time.perf_counter()
@@ -140,7 +145,7 @@ class _Trainer:
         image_size: int,
         settings: TrainingSettings,
         seed: int,
-        body: Parts,
+        anatomy: Anatomy,
         notify: Notify,
     ) -> None:
         self.model, self.data, self.settings, self.seed, self.notify = model, data, settings, seed, notify
@@ -148,11 +153,9 @@ class _Trainer:
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
-        self.freezing = Freezing(model, body)
-        # Built while nothing is frozen: one state for all stages.
-        optimizer = build_optimizer(settings, model.trainable_variables)
-        rates = rates_below(body, layer_decay(settings))
-        self.learner = Learner(model, optimizer, self.average, rates, settings, len(data.record.classes))
+        self.freezing = Freezing(model, anatomy)
+        rates = rates_below(anatomy.body, layer_decay(settings))
+        self.learner = Learner(model, self._optimizers(), self.average, rates, settings, len(data.record.classes))
         self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)
         size_seen = image_size
         if settings.train == "head":
@@ -162,8 +165,20 @@ class _Trainer:
         self.clock = StepClock()
         self.first_pictures: tuple[NDArray[Any], ...] = ()
         self.steps = 0
-        self.step_from_cache = True
+        self.step_from_cache = False
         self.rate = 0.0
+
+    def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
+        """Build an optimiser for what is trained from the first stage on, and one for what each later stage frees."""
+        built: list[tuple[keras.optimizers.Optimizer, list[Any]]] = []
+        known: set[int] = set()
+        for stage in self.stages.values():
+            self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
+            freed = [variable for variable in self.model.trainable_variables if id(variable) not in known]
+            known |= {id(variable) for variable in freed}
+            if freed:
+                built.append((build_optimizer(self.settings, freed), freed))
+        return built
 
     def begin_stage(self, stage: Stage) -> None:
         """Change what a stage changes; weights, averages, the optimiser's state and the schedule go on."""
@@ -173,13 +188,15 @@ class _Trainer:
         self.clock.begin_program()
         self.first_pictures = ()
 
-    def train_epoch(self, epoch: int) -> _Totals:
+    def train_epoch(self, epoch: int) -> Totals:
         """Show the network every training picture once."""
-        order = epoch_order(len(self.indices), self.seed, epoch)
-        draws = augmentation_draws(len(self.indices), self.seed, epoch, self.stage.conditions.augmentation)
-        totals = _Totals()
+        totals = Totals()
         sums: Any = ()
         self.clock.begin_epoch()
+        self.clock.begin()
+        order = epoch_order(len(self.indices), self.seed, epoch)
+        draws = augmentation_draws(len(self.indices), self.seed, epoch, self.stage.conditions.augmentation)
+        self.clock.data_ready()
         for batch in batches(order, self.settings.batch_size):
             self.clock.begin()
             chosen = self.indices[batch.indices]
@@ -205,7 +222,7 @@ class _Trainer:
         self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
         found = backend.programs_from_cache()
         sums, seen = self.step(images, *others)
-        self.step_from_cache &= backend.programs_from_cache() > found
+        self.step_from_cache |= backend.programs_from_cache() > found
         self.first_pictures = images[:SHOWN], ops.convert_to_numpy(seen)
         return sums
 
@@ -249,7 +266,7 @@ class _Trainer:
 
         return reestimate_statistics(self.model, self.prepare, pictures, notify)
 
-    def _report(self, epoch: int, totals: _Totals) -> None:
+    def _report(self, epoch: int, totals: Totals) -> None:
         """Tell how the epoch goes, and stop where there is nothing left to save."""
         if not math.isfinite(totals.loss):
             raise TrainingError(
@@ -267,31 +284,6 @@ class _Trainer:
                 accuracy=totals.accuracy,
             )
         )
-
-
-class _Totals:
-    """Sums over the pictures of an epoch, left on the device until they are asked for."""
-
-    def __init__(self) -> None:
-        self._pending: list[Any] = []
-        self._sums: NDArray[np.float64] = np.zeros(3)
-
-    def add(self, outputs: Any) -> None:
-        self._pending.append(outputs)
-
-    def _mean(self, place: int) -> float:
-        for outputs in self._pending:
-            self._sums += ops.convert_to_numpy(outputs)
-        self._pending.clear()
-        return float(self._sums[place] / self._sums[2])
-
-    @property
-    def loss(self) -> float:
-        return self._mean(0)
-
-    @property
-    def accuracy(self) -> float:
-        return self._mean(1)
 
 
 def first_batches(data: PreparedData, batch_size: int, seed: int) -> list[NDArray[np.uint8]]:

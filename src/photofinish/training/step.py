@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Learner:
 
     Attributes:
         model: From pictures of 0-255 (or features) to logits.
-        optimizer: Built for every variable that is ever trained.
+        optimizers: For what is trained from the same stage on one each, with its variables: an optimiser that counts
+            steps, as Adam does, must not count those before.
         average: The moving average of the weights, or None.
         rates: For a variable's `id` the share of the learning rate it gets, where that is not 1.
         settings: How to train.
@@ -34,7 +35,7 @@ class Learner:
     """
 
     model: keras.Model
-    optimizer: keras.optimizers.Optimizer
+    optimizers: Sequence[tuple[keras.optimizers.Optimizer, Sequence[Any]]]
     average: WeightAverage | None
     rates: Mapping[int, float]
     settings: TrainingSettings
@@ -53,11 +54,12 @@ def compile_step(learner: Learner, conditions: Conditions) -> Callable[..., Any]
         (batch,), draws (batch, DRAWS), the learning rate and the decay of the weights' average. It returns the sums
         (of losses, number right, number of pictures) and the first pictures as the network saw them.
     """
-    model, optimizer, average, settings = learner.model, learner.optimizer, learner.average, learner.settings
+    model, average, settings = learner.model, learner.average, learner.settings
     variables = model.trainable_variables
+    trained = {id(variable) for variable in variables}
+    optimizers = [(one, its) for one, its in learner.optimizers if id(its[0]) in trained]
 
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
-        optimizer.learning_rate = rate
         targets = smoothed_targets(labels, learner.classes, settings.label_smoothing)
         if settings.train == "head":
             seen = images
@@ -76,17 +78,29 @@ def compile_step(learner: Learner, conditions: Conditions) -> Callable[..., Any]
 
         sums, gradients = backend.gradients(objective, variables)
         with backend.no_gradient():
-            _apply(optimizer, gradients, variables, learner.rates)
+            by_variable = {id(variable): slope for variable, slope in zip(variables, gradients, strict=True)}
+            for optimizer, its in optimizers:
+                optimizer.learning_rate = rate
+                _apply(optimizer, [by_variable[id(variable)] for variable in its], its, learner.rates)
             if average:
                 average.update(decay)
-        return sums, seen[:SHOWN]
+        return sums, _as_pictures(seen[:SHOWN])
 
+    states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
     averages = average.variables if average else []
-    return backend.compiled(step, [*model.variables, *optimizer.variables, *averages])
+    return backend.compiled(step, [*model.variables, *states, *averages])
+
+
+def _as_pictures(seen: Any) -> Any:
+    """Return pictures as they are stored; of features, whatever becomes of them is not looked at."""
+    return ops.cast(ops.clip(ops.round(seen), 0, 255), "uint8")
 
 
 def _apply(
-    optimizer: keras.optimizers.Optimizer, gradients: list[Any], variables: list[Any], rates: Mapping[int, float]
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[Any],
+    variables: Sequence[Any],
+    rates: Mapping[int, float],
 ) -> None:
     """Update the variables, some of them by a share of the learning rate only.
 
@@ -95,6 +109,6 @@ def _apply(
     """
     slowed = [(variable, rates[id(variable)]) for variable in variables if id(variable) in rates]
     before = [ops.copy(variable.value) for variable, _ in slowed]
-    optimizer.apply(gradients, variables)
+    optimizer.apply(list(gradients), list(variables))
     for (variable, share), old in zip(slowed, before, strict=True):
         variable.assign(old + share * (variable.value - old))

@@ -16,7 +16,7 @@ from photofinish.data.augment.draws import CROP_AREA, CROP_ASPECT
 Array = np.ndarray[Any, Any]
 
 
-@pytest.mark.parametrize("size", [3, 5, 8, 13, 40])
+@pytest.mark.parametrize("size", [3, 5, 8, 13, 30, 40])
 def test_resizing_is_pillows_bilinear_filter(images: Array, size: int) -> None:
     pictures = images[:3].astype(np.float32)
     expected = [
