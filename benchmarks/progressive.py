@@ -7,7 +7,7 @@ it is left out. Contestants, taking turns seed by seed:
     fixed        one size, RandAugment 3 and dropout 0.2 throughout
     progressive  four stages: 40 to 64 pixels, RandAugment 1 to 3, dropout 0.1 to 0.2, unless told otherwise
 Everything else is equal. Each run is a process of its own, and is kept under --keep, so that a later call goes on.
-Writes `benchmarks/results/<date>-progressive-from-scratch-<epochs>-epochs.json`, or `...-fine-tuned-...`.
+Writes `benchmarks/results/<date>-progressive-<from-scratch or fine-tuned>-<epochs>-epochs-<stages>-stages.json`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--limit-train", type=int, default=4000)
+    parser.add_argument("--stages", type=int, default=4)
     parser.add_argument("--training-size", default="40:64")
     parser.add_argument("--randaugment", default="1:3")
     parser.add_argument("--dropout", default="0.1:0.2")
@@ -55,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         for seed in range(arguments.seeds):
-            for name, changes in {"fixed": FIXED, "progressive": {"stages": 4, **ramps}}.items():
+            for name, changes in {"fixed": FIXED, "progressive": {"stages": arguments.stages, **ramps}}.items():
                 path, record = pf.train(
                     arguments.model, arguments.data, seed=seed, output=folder / f"{name}-{seed}",
                     image_size=arguments.image_size, limit_train=arguments.limit_train, epochs=arguments.epochs,
@@ -88,7 +89,7 @@ def main() -> None:
     print(f"progressive minus fixed: {pair.difference:+.2%} ({interval}); training x {statistics.median(ratios):.2f}")
     print(
         save(
-            f"progressive-{kind}-{arguments.epochs}-epochs",
+            f"progressive-{kind}-{arguments.epochs}-epochs-{arguments.stages}-stages",
             {"rows": rows, "accuracy": accuracy, "pair": vars(pair), "time_ratios": ratios},
         )
     )
