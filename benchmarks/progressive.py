@@ -7,7 +7,7 @@ it is left out. Contestants, taking turns seed by seed:
     fixed        one size, RandAugment 3 and dropout 0.2 throughout
     progressive  four stages: 40 to 64 pixels, RandAugment 1 to 3, dropout 0.1 to 0.2, unless told otherwise
 Everything else is equal. Each run is a process of its own, and is kept under --keep, so that a later call goes on.
-Writes `benchmarks/results/<date>-progressive-<from-scratch or fine-tuned>-<epochs>-epochs-<stages>-stages.json`.
+Writes `benchmarks/results/<date>-progressive-<from-scratch or fine-tuned>-<pixels>-pixels-<n>-epochs-<n>-stages.json`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--layer-decay", type=float)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--limit-train", type=int, default=4000)
     parser.add_argument("--stages", type=int, default=4)
@@ -60,7 +61,8 @@ def main() -> None:
                 path, record = pf.train(
                     arguments.model, arguments.data, seed=seed, output=folder / f"{name}-{seed}",
                     image_size=arguments.image_size, limit_train=arguments.limit_train, epochs=arguments.epochs,
-                    weights=arguments.weights, learning_rate=arguments.learning_rate, **SHARED, **changes,
+                    weights=arguments.weights, learning_rate=arguments.learning_rate,
+                    layer_decay=arguments.layer_decay, **SHARED, **changes,
                 )  # fmt: skip
                 test = Predictions.read(RunFolder(path).predictions("test"))
                 correct.setdefault(name, []).append(test.correct)
@@ -89,7 +91,7 @@ def main() -> None:
     print(f"progressive minus fixed: {pair.difference:+.2%} ({interval}); training x {statistics.median(ratios):.2f}")
     print(
         save(
-            f"progressive-{kind}-{arguments.epochs}-epochs-{arguments.stages}-stages",
+            f"progressive-{kind}-{arguments.image_size}-pixels-{arguments.epochs}-epochs-{arguments.stages}-stages",
             {"rows": rows, "accuracy": accuracy, "pair": vars(pair), "time_ratios": ratios},
         )
     )

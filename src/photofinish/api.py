@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from photofinish.config import CellSettings, resolve
-from photofinish.data import Progress, prepare
+from photofinish.data import Progress
 from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
 from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
 from photofinish.study.plan import Plan
-from photofinish.study.race import Race, check_models, run_race
+from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results
 
 DEFAULT_BACKEND = "jax"
@@ -122,9 +122,7 @@ def train(
     """
     resolved = resolve(recipe, data, settings)
     race = Race((model,), (seed,), resolved.data, resolved.training, resolved.recipe, backend)  # type: ignore[arg-type]  # checked next
-    check_models(race, progress)
-    prepared = prepare(resolved.data, progress=progress)
-    resolved.training.for_pictures(prepared.record.train)
+    prepared = prepare_race(race, progress)
     cell = CellSettings.of(
         {
             "model": model,

@@ -23,8 +23,8 @@ from photofinish.runs import (
     append_epoch,
 )
 from photofinish.storage import write_json
+from photofinish.study.contact_sheet import write_sheet
 from photofinish.study.plan import Plan
-from photofinish.study.sheet import write_sheet
 
 VERSIONS = {"python": "3.12.4", "keras": "3.15.1", "jax": "0.10.2", "photofinish": "0.1.0"}
 HARDWARE = {"processor": "Xeon 6975P", "cores": "2", "memory": "16 GB", "accelerator": "none"}

@@ -15,7 +15,7 @@ from photofinish.report import write_report
 from photofinish.report.material import Material
 from photofinish.report.stages import sheets, stages_table
 from photofinish.runs import StudyFolder
-from photofinish.study.sheet import GAP, TILE, write_sheet
+from photofinish.study.contact_sheet import GAP, TILE, write_sheet
 
 
 @pytest.fixture

@@ -106,14 +106,14 @@ def test_a_frozen_part_computes_as_in_prediction() -> None:
     unfrozen = np.asarray(features(pictures, training=True))
     expected = np.asarray(features(pictures, training=False))
     assert np.abs(unfrozen - expected).max() > 0.01
-    Freezing(model, layers).apply(0.0, 0.2)
+    Freezing(layers).apply(0.0, 0.2)
     np.testing.assert_allclose(np.asarray(features(pictures, training=True)), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_freed_again_drops_branches_as_before_and_what_its_maker_froze_stays_frozen() -> None:
     model = network()
     model.get_layer("conv0").trainable = False
-    freezing = Freezing(model, anatomy(of(model), "mine", cut=True))
+    freezing = Freezing(anatomy(of(model), "mine", cut=True))
     freezing.apply(0.0, 0.1)
     assert model.get_layer("drop1").rate == 0
     freezing.apply(1.0, 0.4)
@@ -172,7 +172,7 @@ def test_a_network_with_a_head_of_its_own_is_not_taken_apart_whatever_its_layers
         parts(own, "mine")
     with pytest.raises(SettingsError, match="let your function return the feature map"):
         split_head(own)
-    freezing = Freezing(own.model, anatomy(own, "mine", cut=False))
+    freezing = Freezing(anatomy(own, "mine", cut=False))
     freezing.apply(1.0, 0.77)
     assert own.model.get_layer("top_dropout").rate == 0.2
 
@@ -190,7 +190,7 @@ def test_someones_own_network_is_freed_from_the_top_too(tmp_path: Path) -> None:
     entrant = build(f"{path}:build", Head(10), image_size=8)
     found = [[layer.name for layer in part if layer.weights] for part in parts(entrant, f"{path}:build")]
     assert found == [["conv0"], ["conv1"], ["conv2"], ["conv3"]]
-    Freezing(entrant.model, anatomy(entrant, f"{path}:build", cut=True)).apply(0.25, 0.2)
+    Freezing(anatomy(entrant, f"{path}:build", cut=True)).apply(0.25, 0.2)
     trained = {variable.path.split("/")[-2] for variable in entrant.model.trainable_variables}
     assert trained == {"conv3", "predictions"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from photofinish.config.paper import (
+from photofinish.config.paper_recipes import (
     paper_cifar,
     paper_imagenet_l,
     paper_imagenet_m,

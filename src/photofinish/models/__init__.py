@@ -19,7 +19,14 @@ from photofinish.models.building import (  # noqa: E402
     build,
 )
 from photofinish.models.catalog import CATALOG, find  # noqa: E402
-from photofinish.models.describe import Description, StageRow, count_macs, count_parameters, describe  # noqa: E402
+from photofinish.models.describe import (  # noqa: E402
+    Description,
+    StageRow,
+    count_macs,
+    count_parameters,
+    count_trainable_parameters,
+    describe,
+)
 from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
 from photofinish.models.layers import StochasticDepth  # noqa: E402
 from photofinish.models.parts import Anatomy, anatomy, parts, split_head  # noqa: E402
@@ -46,6 +53,7 @@ __all__ = [
     "check_weights",
     "count_macs",
     "count_parameters",
+    "count_trainable_parameters",
     "deciding_file",
     "describe",
     "find",

@@ -94,7 +94,7 @@ def describe(name: str, *, image_size: int | None = None, classes: int = 1000) -
         classes=classes,
         stages=tuple(_rows(model, rules, size, shapes)) if shapes else (),
         parameters=count_parameters(model),
-        trainable_parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
+        trainable_parameters=count_trainable_parameters(model),
         macs=count_macs(model, size),
     )
 
@@ -102,6 +102,11 @@ def describe(name: str, *, image_size: int | None = None, classes: int = 1000) -
 def count_parameters(model: keras.Model) -> int:
     """Return the number of parameters, BatchNormalization's averages included and generators' state not."""
     return sum(math.prod(weight.shape) for weight in model.weights)
+
+
+def count_trainable_parameters(model: keras.Model) -> int:
+    """Return the number of parameters that an optimiser changes."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def parameters_of(layer: keras.layers.Layer) -> list[Any]:

@@ -33,7 +33,7 @@ from photofinish.runs import (
     versions,
 )
 from photofinish.storage import require_free_space
-from photofinish.study.sheet import write_sheet
+from photofinish.study.contact_sheet import write_sheet
 
 if TYPE_CHECKING:  # these import Keras
     from photofinish.models import Entrant, Head

@@ -68,10 +68,7 @@ def run_race(
         DataError: The pictures cannot be used.
         StudyError: The folder belongs to another plan, is in use, or every cell failed.
     """
-    check_models(race, progress)
-    data = prepare(race.data, progress=progress)
-    # What the number of pictures decides is refused here, not in every cell.
-    race.training.for_pictures(data.record.train)
+    data = prepare_race(race, progress)
     plan = make_plan(race, data)
     folder = StudyFolder(output or default_folder(plan))
     with only_one(folder.path):
@@ -84,6 +81,21 @@ def run_race(
         results = collect(folder)
         results.write(folder.results)
     return folder, results, records
+
+
+def prepare_race(race: Race, progress: Progress | None = None) -> PreparedData:
+    """Refuse what cannot be run before anything is begun, and prepare the pictures.
+
+    Raises:
+        SettingsError: A model, a weight set or the backend is unknown, or settings do not fit one another or the data.
+        DataError: The pictures cannot be used.
+        DownloadError: Weights or pictures could not be fetched.
+    """
+    check_models(race, progress)
+    data = prepare(race.data, progress=progress)
+    # What the number of pictures decides is refused here, not in every cell.
+    race.training.for_pictures(data.record.train)
+    return data
 
 
 def check_models(race: Race, progress: Progress | None = None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from photofinish.runs import RunRecord
 from photofinish.study.cells import Cell, FinishedCell
 from photofinish.study.plan import Plan
 from photofinish.study.results import ModelResult
@@ -110,17 +111,16 @@ def _joined(plan: Plan) -> Iterator[str]:
 
 
 def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
-    anew = [name for name in plan.models if any(_reestimated(one, name) for one in finished)]
+    anew = _models(plan, finished, lambda record: bool(record.statistics_reestimated))
     if anew and plan.training.reestimate_statistics == "auto":
         yield (
             f"The run was short, so BatchNormalization's averages were estimated anew from training pictures "
-            f"before evaluation ({', '.join(anew)})."
+            f"before evaluation ({anew})."
         )
 
 
 def _unfolded(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
-    unfolded = {one.cell.model for one in finished if one.record.statistics_unfolded}
-    names = ", ".join(name for name in plan.models if name in unfolded)
+    names = _models(plan, finished, lambda record: record.statistics_unfolded)
     if names:
         yield (
             f"The weights of {names} came with BatchNormalization folded into the convolutions; it was given the "
@@ -131,8 +131,7 @@ def _unfolded(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
 def _features(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
     if plan.training.train != "head" or not finished:
         return
-    found = {one.cell.model for one in finished if one.record.features_from_cache}
-    names = ", ".join(name for name in plan.models if name in found)
+    names = _models(plan, finished, lambda record: record.features_from_cache)
     cached = f" Some seeds of {names} found them in the cache, so that Train may exceed Total." if names else ""
     yield (
         "Only the head was trained, on features that the frozen network computed once. Training time contains what "
@@ -140,5 +139,7 @@ def _features(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
     )
 
 
-def _reestimated(one: FinishedCell, model: str) -> bool:
-    return one.cell.model == model and bool(one.record.statistics_reestimated)
+def _models(plan: Plan, finished: Sequence[FinishedCell], holds: Callable[[RunRecord], bool]) -> str:
+    """Name the models, in the plan's order, of which any seed's record is such a one."""
+    found = {one.cell.model for one in finished if holds(one.record)}
+    return ", ".join(name for name in plan.models if name in found)

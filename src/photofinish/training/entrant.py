@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import keras
 
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
-from photofinish.models import OWN, RANDOM, Entrant, anatomy, split_head
+from photofinish.models import OWN, RANDOM, Entrant, anatomy, count_trainable_parameters, split_head
 from photofinish.runs import EpochRecord, Notify
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
@@ -70,53 +67,31 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         seed: Decides order and augmentation.
         record: Is given each epoch's figures.
         notify: Is told of progress.
-        show: Is given the first pictures of each stage.
+        show: Is given the first pictures of each stage; with `train=head` there are none, and it is given features.
 
     Raises:
         SettingsError: The network cannot be taken apart as asked.
         TrainingError: The loss is no longer a number.
     """
+    model, features, feature_seconds = entrant.model, None, 0.0
     if settings.train == "head":
-        return _train_head(entrant, name, data, image_size, settings, seed, record, notify)
+        network, model = split_head(entrant)
+        features = Features(network, name, data, image_size, notify)
+        data, times = features.of(SEEN_IN_TRAINING)
+        feature_seconds = times["train"].seconds
     is_cut = settings.train == "gradual" or layer_decay(settings) != 1
-    layers = anatomy(entrant, name, cut=is_cut)
-    is_pretrained = entrant.weights not in {RANDOM, OWN}
-    unfolds = is_pretrained and is_folded(entrant.model)
+    layers = anatomy(dataclasses.replace(entrant, model=model), name, cut=is_cut)
+    unfolds = entrant.weights not in {RANDOM, OWN} and is_folded(model)
     if unfolds:
         pictures = first_batches(data, settings.batch_size, seed)
-        unfold(entrant.model, functools.partial(resize, size=image_size), pictures)
-    outcome = train(
-        entrant.model, data, image_size, settings, seed, anatomy=layers, record=record, notify=notify, show=show
-    )
-    return Trained(outcome, None, 0.0, _trainable_parameters(entrant.model), unfolds)
-
-
-def _train_head(  # as `train`
-    entrant: Entrant,
-    name: str,
-    data: PreparedData,
-    image_size: int,
-    settings: TrainingSettings,
-    seed: int,
-    record: Callable[[EpochRecord], None],
-    notify: Notify,
-) -> Trained:
-    """Train a new head on the features of the frozen network, which computes as it predicts."""
-    network, head = split_head(entrant)
-    features = Features(network, name, data, image_size, notify)
-    with_features, times = features.of(SEEN_IN_TRAINING)
-    seconds = times["train"].seconds
+        unfold(model, functools.partial(resize, size=image_size), pictures)
 
     def record_with_features(epoch: EpochRecord) -> None:
-        own = seconds if epoch.epoch == 1 else 0.0
-        record(epoch.but(train_seconds=epoch.train_seconds + own, elapsed_seconds=epoch.elapsed_seconds + seconds))
+        own = feature_seconds if epoch.epoch == 1 else 0.0
+        elapsed = epoch.elapsed_seconds + feature_seconds
+        record(epoch.but(train_seconds=epoch.train_seconds + own, elapsed_seconds=elapsed))
 
-    layers = anatomy(dataclasses.replace(entrant, model=head), name, cut=False)
     outcome = train(
-        head, with_features, image_size, settings, seed, anatomy=layers, record=record_with_features, notify=notify
+        model, data, image_size, settings, seed, anatomy=layers, record=record_with_features, notify=notify, show=show
     )
-    return Trained(outcome, features, seconds, _trainable_parameters(head), statistics_unfolded=False)
-
-
-def _trainable_parameters(model: keras.Model) -> int:
-    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    return Trained(outcome, features, feature_seconds, count_trainable_parameters(model), unfolds)

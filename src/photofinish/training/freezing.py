@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from photofinish.models import Anatomy, all_layers
+from photofinish.models import Anatomy
 
 
 class Freezing:
@@ -17,15 +17,15 @@ class Freezing:
     is dropped. Its features are those that the layers above will meet when the network is used.
 
     Args:
-        model: The network.
-        anatomy: Its layers; without parts all of it is always trained.
+        anatomy: The network's layers; without parts all of it is always trained.
     """
 
-    def __init__(self, model: keras.Model, anatomy: Anatomy) -> None:
+    def __init__(self, anatomy: Anatomy) -> None:
         self.body = anatomy.body
         self.head_dropouts = anatomy.head_dropouts
-        self.rates = {id(layer): layer.rate for layer in all_layers(model) if isinstance(layer, keras.layers.Dropout)}
-        self.trainable = {id(layer) for part in self.body for layer in part if layer.trainable}
+        layers = [layer for part in self.body for layer in part]
+        self.rates = {id(layer): layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
+        self.trainable = {id(layer) for layer in layers if layer.trainable}
 
     def apply(self, trained_share: float, dropout: float) -> None:
         """Freeze all but the top of the network.

@@ -153,7 +153,7 @@ class _Trainer:
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
-        self.freezing = Freezing(model, anatomy)
+        self.freezing = Freezing(anatomy)
         rates = rates_below(anatomy.body, layer_decay(settings))
         self.learner = Learner(model, self._optimizers(), self.average, rates, settings, len(data.record.classes))
         self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)

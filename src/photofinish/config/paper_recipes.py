@@ -94,8 +94,9 @@ def progressive_cifar10() -> Recipe:
     128 of 300), RandAugment 5 to 10 (the official code's end for S), dropout 0.1 to 0.3, no mixup. RandAugment moves
     and blanks by shares of the picture, not by pixels, so that its magnitudes mean the same.
     Command: `photofinish compare --recipe progressive-cifar10`.
-    Cost: not yet measured by us on all pictures; `docs/progressive.md` has a part of them, beside training at one size.
-    Expected figure: not yet measured by us.
+    Cost: not yet measured by us.
+    Expected figure: not yet measured by us; `docs/progressive.md` has what such stages made of short runs of
+    EfficientNetV2-B0.
     """
     return Recipe(
         name="progressive-cifar10",
