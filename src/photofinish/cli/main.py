@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from photofinish.cli.commands import app
+from photofinish.cli.app import app
 from photofinish.errors import PhotofinishError
 
 # The error that typer's parser raises for wrong arguments; newer versions bring a click of their own.

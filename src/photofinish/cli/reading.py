@@ -1,0 +1,44 @@
+"""The verbs that read what a training left: `evaluate` and `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photofinish.cli.arguments import JsonOption
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a trained model.")],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Other pictures, all of whose test pictures are predicted anew."),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="test or validation.")] = "test",
+    model: Annotated[
+        str | None, typer.Option("--model", help="path/to/model.py:function, where your own model is to predict anew.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print accuracy, loss, confusion and per-class figures of a trained model."""
+    from photofinish.cli.evaluation import print_evaluation
+
+    print_evaluation(run, data, split, own_model=model, as_json=as_json)
+
+
+def report(study: Annotated[Path, typer.Argument(help="A study folder.")]) -> None:
+    """Compute a study's figures anew from its cells and write its report again."""
+    from photofinish.report import write_report
+    from photofinish.runs import StudyFolder
+    from photofinish.study.cells import read_plan
+    from photofinish.study.collect import collect
+    from photofinish.study.execute import only_one
+
+    folder = StudyFolder(study)
+    read_plan(folder)
+    with only_one(folder.path):
+        collect(folder).write(folder.results)
+        write_report(folder)
+    typer.echo(f"report: {folder.report_html}")
