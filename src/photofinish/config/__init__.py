@@ -3,7 +3,7 @@
 from photofinish.config.base import Settings
 from photofinish.config.names import is_custom
 from photofinish.config.ramps import Ramp
-from photofinish.config.recipe import Recipe
+from photofinish.config.recipe import Published, PublishedFigure, Recipe
 from photofinish.config.recipes import RECIPES, find_recipe
 from photofinish.config.resolve import Resolved, read_settings_file, resolve
 from photofinish.config.settings import CellSettings, DataSettings, TrainingSettings
@@ -13,6 +13,8 @@ __all__ = [
     "RECIPES",
     "CellSettings",
     "DataSettings",
+    "Published",
+    "PublishedFigure",
     "Ramp",
     "Recipe",
     "Resolved",

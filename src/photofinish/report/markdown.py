@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from photofinish.report import recipe, stages, tables
+from photofinish.report.claims import claims
 from photofinish.report.material import Material
 from photofinish.report.names import printable
 from photofinish.report.verdict import cost_sentence, verdict_sentence
@@ -19,6 +20,7 @@ def render_markdown(material: Material) -> str:
         escaped(cost_sentence(results)),
         _bullets("Warnings", list(results.warnings)),
         _titled("Models", tables.models_table(material)),
+        *_claims(material),
         _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
         _titled("Stages", table) if (table := stages.stages_table(material)) else "",
         _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
@@ -57,6 +59,15 @@ def _table(table: tables.Table) -> str:
 
 def _joined(text: str, detail: str) -> str:
     return f"{escaped(text)} ({escaped(detail)})" if detail else escaped(text)
+
+
+def _claims(material: Material) -> list[str]:
+    answered = claims(material)
+    if answered is None:
+        return []
+    table = _titled("The published claims", answered.table) if answered.table else ""
+    changes = _bullets("Settings that differ from the source's", list(answered.changes))
+    return [table, changes, _bullets("About the source", list(answered.remarks))]
 
 
 def _bullets(title: str, sentences: list[str]) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from photofinish.evaluation.metrics import confusion_matrix
 from photofinish.report import charts, recipe, stages, tables, wording
+from photofinish.report.claims import claims
 from photofinish.report.figures.confusion import heat_map, most_confused
 from photofinish.report.figures.intervals import (
     accuracy_strip,
@@ -108,6 +109,7 @@ def _comparison(material: Material) -> dict[str, Any]:
             accuracy_strip(place[model.name], model.name, model.test_accuracy, accuracies) for model in results.models
         ],
         "model_axis": strip_axis(accuracies, "%") if accuracies else "",
+        "claims": claims(material),
         "pairs": tables.pairs_table(material),
         "pair_strips": [
             difference_strip(pair, winner, differences) for pair, winner in zip(results.pairs, winners, strict=True)
