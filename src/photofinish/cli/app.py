@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback(invoke_without_command=True)(version)
-for verb in (racing.compare, racing.train, reading.evaluate, reading.report):
+for verb in (racing.compare, racing.train, reading.evaluate, reading.report, reading.figures):
     app.command()(verb)
 for verb in (listing.describe, listing.models, listing.recipes):
     app.command()(verb)

@@ -1,7 +1,8 @@
-"""The verbs that read what a training left: `evaluate` and `report`."""
+"""The verbs that read what a training left: `evaluate`, `report` and `figures`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -42,3 +43,23 @@ def report(study: Annotated[Path, typer.Argument(help="A study folder.")]) -> No
         collect(folder).write(folder.results)
         write_report(folder)
     typer.echo(f"report: {folder.report_html}")
+
+
+def figures(
+    study: Annotated[Path, typer.Argument(help="A study folder.")],
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="svg, png or pdf; may be repeated. All three by default.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="figures/ in the study by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a study's plots and its LaTeX table for a paper."""
+    from photofinish.report.gallery import FORMATS, write_gallery
+    from photofinish.runs import StudyFolder
+
+    written = write_gallery(StudyFolder(study), formats or FORMATS, output)
+    if as_json:
+        typer.echo(json.dumps([str(path) for path in written], indent=1))
+        return
+    for path in written:
+        typer.echo(path)

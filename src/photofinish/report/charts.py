@@ -27,7 +27,7 @@ History = Sequence[EpochRecord]
 
 def accuracy_by_epoch(material: Material, *, wide: bool) -> Markup | None:
     """Draw validation accuracy after every epoch, or nothing when no cell has a history."""
-    series = _series(material, lambda epoch: float(epoch.epoch))
+    series = series_of(material, lambda epoch: float(epoch.epoch))
     if not series:
         return None
     epochs = int(max(across for one in series for across, _ in one.mean))
@@ -36,9 +36,9 @@ def accuracy_by_epoch(material: Material, *, wide: bool) -> Markup | None:
 
 def accuracy_by_time(material: Material, *, wide: bool) -> Markup | None:
     """Draw validation accuracy against training seconds, or nothing when no cell has a history."""
-    longest = max((epoch.elapsed_seconds for epoch in _all_epochs(material)), default=0.0)
+    longest = max((epoch.elapsed_seconds for epoch in all_epochs(material)), default=0.0)
     axis, unit = time_axis(max(longest, 1e-3))
-    series = _series(material, lambda epoch: epoch.elapsed_seconds / unit)
+    series = series_of(material, lambda epoch: epoch.elapsed_seconds / unit)
     return comparison(series, axis, _accuracy_axis(series), wide=wide) if series else None
 
 
@@ -48,7 +48,7 @@ def cell_panels(material: Material) -> list[tuple[str, str, Markup]]:
     Returns:
         Name of the cell, address of its metrics relative to the report, and drawing.
     """
-    everything = list(_all_epochs(material))
+    everything = list(all_epochs(material))
     if not everything:
         return []
     losses = [value for epoch in everything for value in (epoch.train_loss, epoch.validation_loss)]
@@ -87,7 +87,7 @@ def _panel(entrant: Entrant, name: str, history: History, axes: tuple[Axis, Axis
     return training_panels(entrant.index, name, loss, accuracy, axes)
 
 
-def _series(material: Material, across: Callable[[EpochRecord], float]) -> list[Series]:
+def series_of(material: Material, across: Callable[[EpochRecord], float]) -> list[Series]:
     """Return each model's validation accuracy in per cent; the mean ends with the shortest seed."""
     series = []
     for entrant in material.entrants:
@@ -106,5 +106,6 @@ def _accuracy_axis(series: Sequence[Series]) -> Axis:
     return Axis(axis.title, axis.ticks, lambda value: f"{value:.1f}%")
 
 
-def _all_epochs(material: Material) -> list[EpochRecord]:
+def all_epochs(material: Material) -> list[EpochRecord]:
+    """Return the training histories of all finished cells as one list."""
     return [epoch for entrant in material.entrants for history in entrant.epochs for epoch in history]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
+from photofinish.evaluation.metrics import confusion_matrix
 from photofinish.report.names import called, short_names, with_short_names
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
@@ -33,6 +37,12 @@ class Entrant:
     def name(self) -> str:
         """The model's name, of a path only the file and the function."""
         return self.result.name
+
+    @property
+    def confusions(self) -> NDArray[np.int64]:
+        """How often each true class (row) was predicted as each class (column), over all seeds."""
+        counts: NDArray[np.int64] = np.sum([confusion_matrix(one.test) for one in self.cells], axis=0)
+        return counts
 
 
 @dataclass(frozen=True)

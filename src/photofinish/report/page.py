@@ -5,11 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from photofinish.evaluation.metrics import confusion_matrix
 from photofinish.report import charts, recipe, stages, tables, wording
 from photofinish.report.claims import claims
 from photofinish.report.figures.confusion import heat_map, most_confused
@@ -138,6 +136,7 @@ def _details(material: Material) -> dict[str, Any]:
         "stages": stages.stages_table(material),
         "sheets": stages.sheets(material),
         "not_equal": material.differences,
+        "figures": material.folder.figures.is_dir(),
         "command": "; ".join(material.plan.commands),
         "skipped": material.plan.data.skipped,
         "failed": [
@@ -157,7 +156,7 @@ def _short_name(cell: Cell) -> str:
 
 
 def _confusions(material: Material, entrant: Entrant) -> dict[str, Any]:
-    counts = np.sum([confusion_matrix(one.test) for one in entrant.cells], axis=0)
+    counts = entrant.confusions
     return {
         "name": entrant.name,
         "swatch": swatch(entrant.index),

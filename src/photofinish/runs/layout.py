@@ -91,6 +91,11 @@ class StudyFolder:
         """The report as text."""
         return self.path / "report.md"
 
+    @property
+    def figures(self) -> Path:
+        """The folder of plots and the LaTeX table for papers."""
+        return self.path / "figures"
+
     def cell(self, model: str, seed: int) -> RunFolder:
         """Return the run folder of one model and seed."""
         return RunFolder(self.path / "cells" / cell_name(model) / f"seed-{seed}")
