@@ -22,17 +22,33 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--enable-logging=stderr", "--v=0", "--virtual-time-budget=2000", "--dump-dom"),
 )
-PROBE = """<script>
+PROBE = """<script>{
 document.querySelector('.sortable thead th:last-child button').click();
 const late = [...document.querySelectorAll('.sortable')][0];
 document.querySelector('svg.strip').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+const tip = document.getElementById('tip').textContent;
+const chart = [...document.querySelectorAll('svg.chart')].find((one) => one.getBoundingClientRect().width > 0);
+const visible = () => [...document.querySelectorAll('[data-models]')].filter((part) => part.getClientRects().length);
+const told = () => {
+  const texts = new Set();
+  for (let step = 0; step < 20; step += 1) {
+    chart.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+    texts.add(document.getElementById('tip').textContent.split('\\n')[0]);
+  }
+  return [...texts];
+};
+const before = [visible().length, told()];
+document.querySelectorAll('.picker input')[1].click();
+const after = [visible().filter((part) => part.dataset.models.split(' ').includes('1')).length, told()];
+document.querySelectorAll('.picker input')[1].click();
 parent.postMessage(JSON.stringify({
+  picked: { before, after, again: visible().length },
   window: window.innerWidth,
   content: document.documentElement.scrollWidth,
-  tip: document.getElementById('tip').textContent,
+  tip,
   sorted: [...late.tBodies[0].rows].map((row) => Number(row.cells[row.cells.length - 1].dataset.order)),
 }), '*');
-</script>"""
+}</script>"""
 # A headless window is never narrower than 500 pixels; a frame is.
 FRAME = """<!DOCTYPE html><script>
 addEventListener('message', (event) => { document.documentElement.dataset.probe = event.data; });
@@ -58,4 +74,10 @@ def test_the_page_fits_its_window_sorts_and_logs_no_error(studies: ModuleType, t
     assert probe["window"] == width
     assert probe["content"] <= probe["window"]
     assert "95% interval" in probe["tip"]
+    shown, names = probe["picked"]["before"]
+    left, names_left = probe["picked"]["after"]
+    assert set(names) == {entrant.name for entrant in studies.RACE}
+    assert left == 0
+    assert set(names_left) == set(names) - {studies.RACE[1].name}
+    assert probe["picked"]["again"] == shown
     assert probe["sorted"] == sorted(probe["sorted"], reverse=True)

@@ -112,7 +112,8 @@ def test_charts_of_any_length_hold_every_point(epochs: int, wide: bool) -> None:
     shown = json.loads(root.attrib["data-hover"])
     assert len(shown) == epochs
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    assert all(0 <= x <= width and 0 <= y <= height for x, y, _ in shown)
+    assert all(0 <= x <= width and 0 <= y <= height for x, y, _, _ in shown)
+    assert {model for *_, model in shown} == {0}
 
 
 @pytest.mark.parametrize("classes", [2, 10, 20, 21, 100])

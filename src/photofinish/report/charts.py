@@ -42,11 +42,11 @@ def accuracy_by_time(material: Material, *, wide: bool) -> Markup | None:
     return comparison(series, axis, _accuracy_axis(series), wide=wide) if series else None
 
 
-def cell_panels(material: Material) -> list[tuple[str, str, Markup]]:
+def cell_panels(material: Material) -> list[tuple[int, str, str, Markup]]:
     """Draw training and validation curves of every finished cell.
 
     Returns:
-        Name of the cell, address of its metrics relative to the report, and drawing.
+        Place of the model, name of the cell, address of its metrics relative to the report, and drawing.
     """
     everything = list(all_epochs(material))
     if not everything:
@@ -60,6 +60,7 @@ def cell_panels(material: Material) -> list[tuple[str, str, Markup]]:
     )
     return [
         (
+            entrant.index,
             one.cell.name,
             material.link(one.cell.folder, "metrics.jsonl"),
             _panel(entrant, one.cell.name, history, axes),

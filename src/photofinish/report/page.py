@@ -103,6 +103,8 @@ def _comparison(material: Material) -> dict[str, Any]:
     return {
         "models": tables.models_table(material),
         "swatches": [swatch(entrant.index) for entrant in material.entrants],
+        "model_owners": [entrant.index for entrant in material.entrants],
+        "pair_owners": [f"{place[pair.a]} {place[pair.b]}" for pair in results.pairs],
         "model_strips": [
             accuracy_strip(place[model.name], model.name, model.test_accuracy, accuracies) for model in results.models
         ],
@@ -158,6 +160,7 @@ def _short_name(cell: Cell) -> str:
 def _confusions(material: Material, entrant: Entrant) -> dict[str, Any]:
     counts = entrant.confusions
     return {
+        "index": entrant.index,
         "name": entrant.name,
         "swatch": swatch(entrant.index),
         "matrix": heat_map(entrant.name, counts, material.classes),

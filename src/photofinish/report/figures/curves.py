@@ -83,14 +83,16 @@ def comparison(series: Sequence[Series], x_axis: Axis, y_axis: Axis, *, wide: bo
     x, y = Scale(x_axis.domain, (left, right)), Scale(y_axis.domain, (bottom, top))
     drawn = [_frame(x_axis, y_axis, x, y)]
     for one in series:
-        drawn += [_path(seed, x, y, f"thin {model_class(one.index)}") for seed in one.seeds]
+        thin = [_path(seed, x, y, f"thin {model_class(one.index)}") for seed in one.seeds]
+        drawn.append(element("g", *thin, data_models=one.index))
     for one in series:
-        drawn.append(_path(one.mean, x, y, f"mean {model_class(one.index)}", **dash(one.index)))
-        drawn.append(marker(one.index, x(one.mean[-1][0]), y(one.mean[-1][1]), 4.5))
+        mean = _path(one.mean, x, y, f"mean {model_class(one.index)}", **dash(one.index))
+        end = marker(one.index, x(one.mean[-1][0]), y(one.mean[-1][1]), 4.5)
+        drawn.append(element("g", mean, end, data_models=one.index))
     if wide:
         drawn += _end_labels(series, x, y, (top, bottom))
     shown = [
-        (x(across), y(up), f"{printable(one.name)}\n{x_axis.written(across)}: {y_axis.written(up)}")
+        (x(across), y(up), f"{printable(one.name)}\n{x_axis.written(across)}: {y_axis.written(up)}", one.index)
         for one in series
         for across, up in one.mean
     ]
@@ -221,9 +223,10 @@ def _end_labels(series: Sequence[Series], x: Scale, y: Scale, limits: tuple[floa
     parts = []
     for (place, _, one), moved in zip(wanted, places, strict=True):
         end = x(one.mean[-1][0])
+        name = [label(right + 12, moved + 4, shortened(one.name, 18), f"name {model_class(one.index)}")]
         if right - end > 40 or abs(moved - place) > 6:
-            parts.append(line(end + 7, place, right + 8, moved, "leader"))
-        parts.append(label(right + 12, moved + 4, shortened(one.name, 18), f"name {model_class(one.index)}"))
+            name.append(line(end + 7, place, right + 8, moved, "leader"))
+        parts.append(element("g", *name, data_models=one.index))
     return parts
 
 

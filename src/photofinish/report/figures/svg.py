@@ -89,7 +89,7 @@ def drawing(
         description: What it shows, in words.
         content: The drawing.
         class_: Class of the `svg` element.
-        hover: JSON for the script: `[[x, y or null, text], ...]`.
+        hover: JSON for the script: `[[x, y or null, text, model or nothing], ...]`.
     """
     more = {"data_hover": hover, "tabindex": 0} if hover else {}
     return element(
@@ -106,9 +106,13 @@ def drawing(
     )
 
 
-def hover_points(points: Sequence[tuple[float, float | None, str]]) -> str:
-    """Return the JSON of hover texts for `drawing`."""
-    rows = [[round(x, 1), None if y is None else round(y, 1), text] for x, y, text in points]
+def hover_points(points: Sequence[tuple[float, float | None, str] | tuple[float, float | None, str, int]]) -> str:
+    """Return the JSON of hover texts for `drawing`.
+
+    Args:
+        points: Position, text and, where the reader may hide models, the place of the model it belongs to.
+    """
+    rows = [[round(x, 1), None if y is None else round(y, 1), *rest] for x, y, *rest in points]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 

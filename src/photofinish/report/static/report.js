@@ -1,6 +1,6 @@
 "use strict";
-// The page is complete without this script. It adds three things: sorting, values under the pointer, and open
-// details on paper.
+// The page is complete without this script. It adds four things: sorting, a choice of models, values under the
+// pointer, and open details on paper.
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -32,6 +32,34 @@ function sortBy(table, head, column) {
   table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
 }
 
+// Models that the reader has taken out of the page, by their places.
+const out = new Set();
+const rows = [...document.querySelectorAll("#models tr[data-models]")];
+// With two there is nothing to choose.
+if (rows.length > 2) {
+  const picker = document.createElement("fieldset");
+  picker.className = "picker";
+  const legend = document.createElement("legend");
+  legend.textContent = "Show";
+  picker.append(legend);
+  for (const row of rows) {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.addEventListener("change", () => {
+      if (box.checked) out.delete(row.dataset.models);
+      else out.add(row.dataset.models);
+      for (const part of document.querySelectorAll("[data-models]")) {
+        part.classList.toggle("out", part.dataset.models.split(" ").some((model) => out.has(model)));
+      }
+    });
+    const name = document.createElement("label");
+    name.append(box, ...[...row.querySelector(".rowname").childNodes].map((node) => node.cloneNode(true)));
+    picker.append(name);
+  }
+  document.querySelector("main").prepend(picker);
+}
+
 const tip = document.getElementById("tip");
 
 function show(text, x, y) {
@@ -48,7 +76,9 @@ function hide() {
 }
 
 for (const figure of document.querySelectorAll("svg[data-hover]")) {
-  const points = JSON.parse(figure.dataset.hover);
+  const everything = JSON.parse(figure.dataset.hover);
+  // A point without a model belongs to the whole figure.
+  const shown = () => everything.filter((candidate) => !out.has(String(candidate[3])));
   const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
   ring.setAttribute("r", "6");
   ring.setAttribute("class", "ring");
@@ -56,6 +86,8 @@ for (const figure of document.querySelectorAll("svg[data-hover]")) {
   figure.append(ring);
   let at = -1;
   const point = (index) => {
+    const points = shown();
+    if (!points.length) return;
     at = (index + points.length) % points.length;
     const [x, y, text] = points[at];
     const box = figure.getBoundingClientRect(), scale = box.width / figure.viewBox.baseVal.width;
@@ -73,6 +105,8 @@ for (const figure of document.querySelectorAll("svg[data-hover]")) {
     const box = figure.getBoundingClientRect(), scale = box.width / figure.viewBox.baseVal.width;
     const x = (event.clientX - box.left) / scale, y = (event.clientY - box.top) / scale;
     const far = ([px, py]) => Math.hypot(px - x, py === null ? 0 : py - y);
+    const points = shown();
+    if (!points.length) return;
     let best = 0;
     points.forEach((candidate, index) => {
       if (far(candidate) < far(points[best])) best = index;
@@ -86,7 +120,7 @@ for (const figure of document.querySelectorAll("svg[data-hover]")) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step) {
       event.preventDefault();
-      point(at < 0 && step < 0 ? points.length - 1 : at + step);
+      point(at < 0 && step < 0 ? -1 : at + step);
     } else if (event.key === "Escape") leave();
   });
 }
