@@ -98,12 +98,14 @@ def _reading(entrant: Entrant | None, claim: PublishedFigure, *, changed: bool) 
         near = abs(claim.value / entrant.result.parameters - 1) <= TOLERANCE
         return "agrees" if near else "does not agree"
     accuracy = entrant.result.test_accuracy
-    if accuracy.low <= claim.value <= accuracy.high:
-        outcome = "reproduced: it lies within the interval"
-    else:
-        gap = wording.points(accuracy.mean - claim.value, signed=False)
-        outcome = f"not reproduced: measured {gap} points {'higher' if accuracy.mean > claim.value else 'lower'}"
-    return f"{outcome}, under other settings" if changed else outcome
+    within = accuracy.low <= claim.value <= accuracy.high
+    gap = wording.points(accuracy.mean - claim.value, signed=False)
+    found = "it lies within the interval"
+    if not within:
+        found = f"measured {gap} points {'higher' if accuracy.mean > claim.value else 'lower'}"
+    if changed:
+        return f"not tested, the settings are others: {found}"
+    return f"{'reproduced' if within else 'not reproduced'}: {found}"
 
 
 def _changes(plan: Plan, recipe: Recipe) -> tuple[str, ...]:
