@@ -22,7 +22,7 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print accuracy, loss, confusion and per-class figures of a trained model."""
+    """Print accuracy, loss, confusion, per-class figures and calibration of a trained model."""
     from photofinish.cli.evaluation import print_evaluation
 
     print_evaluation(run, data, split, own_model=model, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from photofinish.report.names import called, short_names, with_short_names
+from photofinish.report.names import called, short_names, shortened, with_short_names
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
@@ -89,6 +89,13 @@ class Material:
         short = short_names(self.plan.models)
         runs = [one.record for entrant in self.entrants for one in entrant.cells]
         return [called(sentence, short) for sentence in not_equal(runs)]
+
+    def sources(self, entrant: Entrant, file: str) -> list[tuple[str, str]]:
+        """Return name and address of a file of every cell of a model."""
+        return [
+            (f"{shortened(one.cell.model, 24)}, seed {one.cell.seed}", self.link(one.cell.folder, file))
+            for one in entrant.cells
+        ]
 
     def link(self, run: RunFolder, file: str) -> str:
         """Return the address of a cell's file relative to the report."""
