@@ -61,6 +61,12 @@ def timm_state() -> ModuleType:
     return load_module("models/timm_state.py")
 
 
+@pytest.fixture(scope="session")
+def studies() -> ModuleType:
+    """The builder of synthetic studies."""
+    return load_module("report/studies.py")
+
+
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A server on the loopback interface that misbehaves on demand."""

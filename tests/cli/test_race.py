@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
-from photofinish.runs import Predictions, RunFolder, StudyFolder, read_epochs
+from photofinish.runs import Pictures, Predictions, RunFolder, StudyFolder, read_epochs
+from photofinish.study.cells import read_cells, read_plan
+from photofinish.study.gallery import choose
 
 from .conftest import TINY, CommandLine
 
@@ -50,6 +54,19 @@ def test_every_cell_leaves_the_promised_files(raced):
                 assert len(set(predictions.ids)) == count, "each picture exactly once"
     assert "<html" in study.report_html.read_text()
     assert "| " in study.report_markdown.read_text()
+
+
+def test_the_pictures_that_the_report_shows_are_stored_with_the_study(raced):
+    study = StudyFolder(raced.folder / "study")
+    _, finished = read_cells(study, read_plan(study))
+    stored = Pictures.read(study.pictures)
+    assert stored.ids.tolist() == choose(finished).ids
+    places = [int(name.removeprefix("digits/")) for name in stored.ids]
+    # 17 greys.
+    np.testing.assert_allclose(stored.images.mean(axis=3), load_digits().images[places] * 255 / 16, atol=0.5)
+    page = study.report_html.read_text()
+    assert page.count('<img src="data:image/png;base64,') >= len(stored.ids)
+    assert "Pictures are missing" not in page
 
 
 def test_results_hold_what_the_predictions_say(raced):
@@ -126,8 +143,34 @@ def test_evaluate_prints_the_stored_figures_and_can_predict_anew(raced):
     anew = raced("evaluate", run, "--data", "digits", "--model", SMALL, "--json")
     assert anew.returncode == 0, anew.stderr
     assert json.loads(anew.stdout)["accuracy"] == stored["accuracy"]
+    assert json.loads(anew.stdout)["calibration"]["temperature"] == stored["calibration"]["temperature"]
     assert np.sum(stored["confusion"]) == 359
     assert "confusion" in raced("evaluate", run).stdout
+
+
+def test_evaluate_judges_the_temperature_of_the_validation_pictures_on_the_test_pictures(raced):
+    figures = results(raced.folder)["models"][0]
+    run = StudyFolder(raced.folder / "study").cell(SMALL, 0)
+    told = json.loads(raced("evaluate", str(run.path), "--json").stdout)["calibration"]
+    assert told["temperature"] == figures["calibration"]["temperature"]["per_seed"][0]
+    for side in ("before", "after"):
+        for name in ("ece", "nll", "brier"):
+            assert told[side][name] == pytest.approx(figures["calibration"][side][name]["per_seed"][0])
+    printed = raced("evaluate", str(run.path)).stdout
+    assert f"with temperature {told['temperature']:.3f}" in printed
+    assert f"{told['after']['brier']:.4f}" in printed
+    assert "fitted on the validation pictures" in printed
+    assert "fitted on these pictures" in raced("evaluate", str(run.path), "--split", "validation").stdout
+
+
+def test_a_run_without_validation_predictions_is_evaluated_without_calibration(raced, tmp_path):
+    run = StudyFolder(raced.folder / "study").cell(SMALL, 0)
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "run")))
+    copy.predictions("validation").unlink()
+    result = raced("evaluate", str(copy.path), "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["calibration"] is None
+    assert "temperature" not in raced("evaluate", str(copy.path)).stdout
 
 
 def test_an_option_wins_over_the_settings_file_and_a_file_that_lies_here_stands_in_for_no_library(raced):

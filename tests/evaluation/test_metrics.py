@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as reference_confusions
 
-from photofinish.evaluation import metrics
+from photofinish.evaluation import calibration, metrics
 from photofinish.runs import Predictions
+
+
+def bins_as_table(predictions: Predictions) -> np.ndarray:
+    return np.array([astuple(one) if one else (0.0,) * 5 for one in calibration.reliability_bins(predictions)])
+
 
 METRICS: dict[str, Callable[[Predictions], object]] = {
     "accuracy": metrics.accuracy,
-    "negative_log_likelihood": metrics.negative_log_likelihood,
-    "expected_calibration_error": metrics.expected_calibration_error,
+    "brier_score": metrics.brier_score,
+    "calibration_error_by_chance": calibration.calibration_error_by_chance,
     "confusion_matrix": metrics.confusion_matrix,
+    "expected_calibration_error": metrics.expected_calibration_error,
+    "fit_temperature": calibration.fit_temperature,
+    "negative_log_likelihood": metrics.negative_log_likelihood,
+    "reliability_bins": bins_as_table,
 }
-NOT_OF_PREDICTIONS = {"wilson_interval", "class_metrics"}
+"""Figures of all examples together."""
+
+OF_EACH_EXAMPLE: dict[str, Callable[[Predictions], np.ndarray]] = {
+    "confidences": metrics.confidences,
+    "log_losses": metrics.log_losses,
+    "squared_errors": metrics.squared_errors,
+}
+NOT_OF_PREDICTIONS = {"bins_of", "class_metrics", "wilson_interval", "with_temperature"}
+KEEPS_COUNTS = {"confusion_matrix", "reliability_bins"}
+DEPENDS_ON_THE_NUMBER_OF_EXAMPLES = {"calibration_error_by_chance"}
+KEEPS_CLASSES = {"confusion_matrix"}
 
 
 def some_predictions(examples: int = 300, classes: int = 7, seed: int = 0) -> Predictions:
@@ -36,38 +56,84 @@ def probabilities(predictions: Predictions) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def taken(predictions: Predictions, places: np.ndarray) -> Predictions:
+    return Predictions(predictions.ids[places], predictions.labels[places], predictions.logits[places])
+
+
 def test_the_table_of_metrics_is_complete() -> None:
     public = {
         name
-        for name, function in inspect.getmembers(metrics, inspect.isfunction)
-        if function.__module__ == metrics.__name__ and not name.startswith("_")
+        for module in (metrics, calibration)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert public == set(METRICS) | NOT_OF_PREDICTIONS
+    assert public == set(METRICS) | set(OF_EACH_EXAMPLE) | NOT_OF_PREDICTIONS
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_order_of_the_examples_does_not_matter(name: str) -> None:
     predictions = some_predictions()
     order = np.random.default_rng(1).permutation(len(predictions.ids))
-    shuffled = Predictions(predictions.ids[order], predictions.labels[order], predictions.logits[order])
-    np.testing.assert_allclose(METRICS[name](shuffled), METRICS[name](predictions), rtol=1e-12)
+    # The temperature is a root that is found to 1e-9.
+    np.testing.assert_allclose(METRICS[name](taken(predictions, order)), METRICS[name](predictions), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", OF_EACH_EXAMPLE)
+def test_the_figure_of_an_example_does_not_depend_on_the_others(name: str) -> None:
+    predictions = some_predictions()
+    some = np.random.default_rng(1).permutation(len(predictions.ids))[:50]
+    together = OF_EACH_EXAMPLE[name](predictions)[some]
+    np.testing.assert_allclose(OF_EACH_EXAMPLE[name](taken(predictions, some)), together, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in DEPENDS_ON_THE_NUMBER_OF_EXAMPLES])
+def test_the_same_examples_twice_change_counts_and_intervals_alone(name: str) -> None:
+    predictions = some_predictions()
+    twice = taken(predictions, np.tile(np.arange(len(predictions.ids)), 2))
+    once, doubled = np.array(METRICS[name](predictions)), np.array(METRICS[name](twice))
+    if name == "reliability_bins":
+        np.testing.assert_allclose(doubled[:, 0], 2 * once[:, 0])
+        np.testing.assert_allclose(doubled[:, 1:3], once[:, 1:3])
+    else:
+        np.testing.assert_allclose(doubled, (1 + (name in KEEPS_COUNTS)) * once, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_order_of_the_classes_does_not_matter(name: str) -> None:
+    predictions = some_predictions()
+    order = np.random.default_rng(2).permutation(predictions.logits.shape[1])
+    labels = np.argsort(order)[predictions.labels].astype(np.int32)
+    renamed = Predictions(predictions.ids, labels, predictions.logits[:, order])
+    expected = np.array(METRICS[name](predictions))
+    if name in KEEPS_CLASSES:
+        expected = expected[np.ix_(order, order)]
+    np.testing.assert_allclose(METRICS[name](renamed), expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("constant", [-1000.0, 50.0, 1e4])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS, *OF_EACH_EXAMPLE])
 def test_a_constant_added_to_all_logits_changes_nothing(name: str, constant: float) -> None:
+    metric = (METRICS | OF_EACH_EXAMPLE)[name]
     predictions = some_predictions()
-    rounded = Predictions(predictions.ids, predictions.labels, np.round(predictions.logits, 1))
+    # Quarters are exact in float32 up to 2e6.
+    rounded = Predictions(predictions.ids, predictions.labels, np.round(4 * predictions.logits) / 4)
     shifted = Predictions(rounded.ids, rounded.labels, rounded.logits + np.float32(constant))
-    # float32 logits near 1e4 are spaced 1e-3 apart.
-    np.testing.assert_allclose(METRICS[name](shifted), METRICS[name](rounded), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(metric(shifted), metric(rounded), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS, *OF_EACH_EXAMPLE])
+def test_a_metric_leaves_its_input_as_it_was(name: str) -> None:
+    predictions, before = some_predictions(), some_predictions()
+    (METRICS | OF_EACH_EXAMPLE)[name](predictions)
+    assert (predictions.logits == before.logits).all()
+    assert (predictions.labels == before.labels).all()
+
+
+@pytest.mark.parametrize("name", [*METRICS, *OF_EACH_EXAMPLE])
 def test_an_empty_split_is_refused(name: str) -> None:
     empty = Predictions(np.array([], dtype=np.str_), np.zeros(0, np.int32), np.zeros((0, 3), np.float32))
     with pytest.raises(ValueError, match="no examples"):
-        METRICS[name](empty)
+        (METRICS | OF_EACH_EXAMPLE)[name](empty)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -78,6 +144,8 @@ def test_metrics_equal_those_of_scikit_learn(seed: int) -> None:
     likelihood = log_loss(predictions.labels, probabilities(predictions), labels=classes)
     assert metrics.accuracy(predictions) == accuracy_score(predictions.labels, predictions.predicted)
     assert metrics.negative_log_likelihood(predictions) == pytest.approx(likelihood, rel=1e-6)
+    brier = brier_score_loss(predictions.labels, probabilities(predictions), labels=classes, scale_by_half=False)
+    assert metrics.brier_score(predictions) == pytest.approx(brier, rel=1e-6)
     np.testing.assert_array_equal(metrics.confusion_matrix(predictions), confusions)
 
 
@@ -126,3 +194,4 @@ def test_a_sure_and_wrong_model_has_a_calibration_error_of_one() -> None:
     predictions = Predictions(np.array(list("abcd")), np.ones(4, np.int32), logits)
     assert metrics.expected_calibration_error(predictions) == pytest.approx(1.0)
     assert metrics.negative_log_likelihood(predictions) == pytest.approx(100.0)
+    assert metrics.brier_score(predictions) == pytest.approx(2.0)

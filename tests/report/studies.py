@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from photofinish.config import DataSettings, TrainingSettings
+from photofinish.data import PreparedData
 from photofinish.runs import (
     DataRecord,
     EpochRecord,
@@ -23,7 +25,10 @@ from photofinish.runs import (
     append_epoch,
 )
 from photofinish.storage import write_json
+from photofinish.study.cells import read_cells
 from photofinish.study.contact_sheet import write_sheet
+from photofinish.study.gallery import choose
+from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
 
 VERSIONS = {"python": "3.12.4", "keras": "3.15.1", "jax": "0.10.2", "photofinish": "0.1.0"}
@@ -65,6 +70,7 @@ class Design:
     recipe: str = "notebook"
     stages: int = 1
     sheets: bool = False
+    picture_size: int | None = None
 
 
 def write_study(path: Path, design: Design | None = None) -> StudyFolder:
@@ -77,7 +83,21 @@ def write_study(path: Path, design: Design | None = None) -> StudyFolder:
     for place, entrant in enumerate(design.entrants):
         for seed in design.seeds:
             write_cell(folder, plan, design, (place, entrant, seed), pictures)
+    if design.picture_size is not None:
+        _, finished = read_cells(folder, plan)
+        store_pictures(folder, prepared(design, plan), choose(finished).ids)
     return folder
+
+
+def prepared(design: Design, plan: Plan) -> PreparedData:
+    """Return test pictures as they would lie in the cache: smooth blotches, a different one for every picture."""
+    size = design.picture_size or 32
+    generator = np.random.default_rng(size)
+    coarse = generator.integers(0, 256, (design.test, 6, 6, 3)).astype(np.uint8)
+    images = np.stack([np.asarray(Image.fromarray(one).resize((size, size))) for one in coarse])
+    labels = Pictures.of(design, "test").labels
+    ids = np.array([f"{index:06}" for index in range(design.test)])
+    return PreparedData(Path("gone"), plan.data, images, labels, ids, {"test": np.arange(design.test)})
 
 
 def plan_of(design: Design) -> Plan:

@@ -8,9 +8,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from photofinish.report.figures.confusion import heat_map, most_confused
+from photofinish.evaluation.calibration import ReliabilityBin
+from photofinish.report.figures.classes import Row, class_chart
+from photofinish.report.figures.confusion import dense_map, heat_map, most_confused
 from photofinish.report.figures.curves import Series, comparison, epoch_axis, number_axis, spread
 from photofinish.report.figures.intervals import accuracy_strip, accuracy_ticks, difference_ticks
+from photofinish.report.figures.reliability import reliability_diagram
 from photofinish.report.figures.svg import MARKERS, MODEL_STYLES, marker, tick_label, ticks
 from photofinish.report.material import Material
 from photofinish.study.results import Estimate
@@ -116,13 +119,83 @@ def test_charts_of_any_length_hold_every_point(epochs: int, wide: bool) -> None:
     assert {model for *_, model in shown} == {0}
 
 
-@pytest.mark.parametrize("classes", [2, 10, 20, 21, 100])
+@pytest.mark.parametrize("classes", [2, 10, 20])
 def test_a_heat_map_tells_every_count(classes: int) -> None:
     counts = np.random.default_rng(classes).integers(0, 3, (classes, classes))
     root = ET.fromstring(heat_map("net", counts, [f"class {i}" for i in range(classes)]))  # noqa: S314 - ours
     told = {tuple(map(int, cell.attrib["data-c"].split(","))) for cell in root.iter() if "data-c" in cell.attrib}
     assert sum(count for _, _, count, _ in told) == counts.sum()
     assert all(counts[row, column] == count for row, column, count, _ in told)
+
+
+@pytest.mark.parametrize("classes", [21, 100, 200])
+def test_a_dense_map_tells_every_count_in_the_order_of_its_classes(classes: int) -> None:
+    generator = np.random.default_rng(classes)
+    counts, order = generator.integers(0, 3, (classes, classes)), generator.permutation(classes).tolist()
+    names = [f"class {i}" for i in range(classes)]
+    root = ET.fromstring(dense_map("net", counts, names, order, [order[3:7]]))  # noqa: S314 - ours
+    (told,) = (json.loads(one.attrib["data-cells"]) for one in root.iter() if "data-cells" in one.attrib)
+    cells = np.array(told["cells"]).reshape(-1, 3)
+    shown = np.zeros_like(counts)
+    shown[cells[:, 0], cells[:, 1]] = cells[:, 2]
+    np.testing.assert_array_equal(shown, counts[np.ix_(order, order)])
+    assert told["names"] == [names[label] for label in order]
+    assert told["totals"] == counts.sum(axis=1)[order].tolist()
+    squares = sum(one.attrib["d"].count("M") for one in root.iter() if one.tag.endswith("path"))
+    assert squares == np.count_nonzero(counts)
+    assert told["side"] >= 2.9
+
+
+def test_a_dense_map_outlines_its_groups_where_they_stand() -> None:
+    order = [4, 2, 0, 1, 3, *range(5, 25)]
+    root = ET.fromstring(  # noqa: S314 - ours
+        dense_map("net", np.eye(25, dtype=np.int64), [str(i) for i in range(25)], order, [(2, 0, 1), (23, 24)])
+    )
+    outlines = [one.attrib for one in root.iter() if one.attrib.get("class") == "outline"]
+    side = float(outlines[0]["width"]) / 3
+    starts = [(float(one["x"]) - 22) / side for one in outlines]
+    assert starts == pytest.approx([1, 23])
+    width = float(root.attrib["width"])
+    numbers = [one for one in root.iter() if one.attrib.get("class") == "group"]
+    assert [one.text for one in numbers] == ["1", "2"]
+    assert all(0 < float(one.attrib["x"]) < width for one in numbers)
+
+
+def test_shares_in_a_part_of_a_matrix_are_of_all_pictures_of_the_class() -> None:
+    drawing = heat_map("net", np.array([[50, 10], [0, 30]]), ["a", "b"], np.array([100, 40]))
+    root = ET.fromstring(drawing)  # noqa: S314 - ours
+    shares = [one.text for one in root.iter() if one.attrib.get("class", "").startswith("share")]
+    assert shares == ["50", "10", "75"]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_reliability_diagram_tells_every_bin_within_its_panel(seeds: int) -> None:
+    before = [None, ReliabilityBin(3, 0.1, 0.0, 0.0, 0.7), None, ReliabilityBin(40 * seeds, 0.97, 0.9, 0.8, 0.95)]
+    after = [None, None, ReliabilityBin(1, 0.6, 1.0, 0.2, 1.0), None]
+    root = ET.fromstring(reliability_diagram(2, "net", before, after))  # noqa: S314 - ours
+    shown = json.loads(root.attrib["data-hover"])
+    assert len(shown) == 3
+    assert all(34 <= x <= 350 and 22 <= y <= 154 for x, y, _ in shown)
+    sure = f"{40 * seeds} answers 75 to 100% sure, on average 97.0%"
+    assert shown[1][2] == f"as trained\n{sure}\nright 90.0%, 95% interval 80.0 to 95.0"
+    assert "1 answer 50 to 75% sure" in shown[2][2]
+    bars = [one for one in root.iter() if one.attrib.get("class", "").startswith("bar")]
+    assert len(bars) == 3
+    assert max(float(one.attrib["height"]) for one in bars) == pytest.approx(28)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_chart_of_classes_tells_every_model_on_every_class(wide: bool) -> None:
+    accuracy = Estimate(mean=0.5, low=0.4, high=0.62, per_seed=(0.48, 0.52))
+    perfect = Estimate(mean=1.0, low=0.9, high=1.0, per_seed=(1.0, 1.0))
+    rows = [Row("a" * 80, ((0, "net", accuracy), (1, "other", perfect))), Row("b", ((0, "net", perfect),))]
+    root = ET.fromstring(class_chart(rows, wide=wide))  # noqa: S314 - ours
+    shown = json.loads(root.attrib["data-hover"])
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    assert len(shown) == 3
+    assert all(0 < x <= width and 0 < y < height for x, y, _, _ in shown)
+    assert shown[0][2].endswith("net\n50.0%, 95% interval 40.0 to 62.0")
+    assert len({y for _, y, _, _ in shown}) == 3
 
 
 def test_the_most_confused_pairs_come_in_order_without_the_diagonal() -> None:

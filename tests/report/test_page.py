@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +20,7 @@ from photofinish.report.recipe import DATA_WORDS, TRAINING_WORDS
 from photofinish.runs import StudyFolder
 
 HOSTILE = "<script>alert(1)</script>\"onload='x' | a&b\n\u202egpj \u2028`*_[x](javascript:y)"
-ALLOWED_ELEMENTS_WITH_ADDRESS = {"a", "link"}  # pictures are held by the page itself: test_stages.py
+ALLOWED_ELEMENTS_WITH_ADDRESS = {"a", "link"}  # pictures are held by the page itself: test_stages, test_mistakes
 
 
 class Page(HTMLParser):
@@ -66,6 +68,7 @@ def hostile_design(studies: ModuleType) -> object:
         skipped=(f"{HOSTILE}: truncated",),
         name=HOSTILE,
         recipe=HOSTILE,
+        picture_size=24,
     )
 
 
@@ -82,6 +85,8 @@ def test_hostile_names_add_no_element_attribute_or_script(hostile: StudyFolder) 
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     assert not [one for one in page.of("a") if one["href"].startswith("javascript")]
     assert "<script>alert(1)</script>" in page.text
+    described = [attributes["alt"] for attributes in page.of("img")]
+    assert any("<script>alert(1)</script>" in text for text in described)
 
 
 def test_invisible_characters_of_names_are_written_out(hostile: StudyFolder) -> None:
@@ -96,7 +101,7 @@ def test_hostile_names_break_no_markdown_table(hostile: StudyFolder) -> None:
     tables = [line for line in lines if line.startswith("|")]
     rules = [line for line in tables if set(line) <= set("|-: ")]
     widths = {line.replace(r"\|", "").count("|") for line in tables}
-    assert len(rules) == 5
+    assert len(rules) == 7
     assert widths <= {rule.count("|") for rule in rules}
     assert "<" not in "".join(lines)
 
@@ -184,16 +189,38 @@ def test_a_study_without_any_finished_cell_still_has_a_report(studies: ModuleTyp
     assert "No verdict: no model finished." in folder.report_html.read_text(encoding="utf-8")
 
 
-def test_a_hundred_classes_are_drawn_without_numbers_and_folded(studies: ModuleType, tmp_path: Path) -> None:
+def test_a_hundred_classes_are_drawn_in_one_order_with_their_groups_and_folded(
+    studies: ModuleType, tmp_path: Path
+) -> None:
     classes = tuple(f"class {index}" for index in range(100))
+    design = studies.Design(seeds=(0,), classes=classes, test=2000, epochs=2, picture_size=96)
+    folder = studies.write_study(tmp_path, design)
+    write_report(folder)
+    html = folder.report_html.read_text(encoding="utf-8")
+    maps = [json.loads(unescape(told)) for told in re.findall(r'data-cells="([^"]*)"', html)]
+    assert len(maps) == 3
+    assert maps[0]["names"] == maps[1]["names"] == maps[2]["names"], "one order for all models"
+    assert set(maps[0]["names"]) == set(classes)
+    assert maps[0]["names"] != list(classes)
+    assert "<details open>" not in html
+    assert html.count("of all mistakes</figcaption>") == 18
+    assert "The 20 hardest of 100 classes" in html
+    # Three models, and pictures of 96 pixels.
+    assert len(re.findall('src="data:image/jpeg', html)) > 60
+    assert folder.report_html.stat().st_size < 2_000_000
+
+
+def test_more_classes_than_can_be_drawn_leave_groups_and_pairs(studies: ModuleType, tmp_path: Path) -> None:
+    classes = tuple(f"class {index}" for index in range(230))
     folder = studies.write_study(
-        tmp_path, studies.Design(entrants=studies.RACE[:1], seeds=(0,), classes=classes, test=600, epochs=2)
+        tmp_path, studies.Design(entrants=studies.RACE[:1], seeds=(0,), classes=classes, test=1500, epochs=1)
     )
     write_report(folder)
     html = folder.report_html.read_text(encoding="utf-8")
-    assert 'class="figure matrix dense"' in html
-    assert "<details open>" not in html
-    assert folder.report_html.stat().st_size < 1_000_000
+    assert 'data-cells="' not in html
+    assert "A matrix of 230 classes has no room on a page" in html
+    assert "of all mistakes</figcaption>" in html
+    assert "taken for" in html
 
 
 def test_rendering_again_changes_nothing(race: StudyFolder) -> None:
@@ -209,7 +236,16 @@ def test_rendering_again_changes_nothing(race: StudyFolder) -> None:
 
 def test_the_text_holds_verdict_tables_and_recipe(material: Material) -> None:
     text = render_markdown(material)
-    for part in ("## Models", "## Pairs", "## Not equal", "## Recipe", "efficientnetv2-b0", "95% interval"):
+    for part in (
+        "## Models",
+        "## Pairs",
+        "## Calibration",
+        "## Most confused",
+        "## Not equal",
+        "## Recipe",
+        "efficientnetv2-b0",
+        "95% interval",
+    ):
         assert part in text
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -9,27 +8,18 @@ import numpy as np
 import pytest
 
 from photofinish.errors import StudyError
-from photofinish.evaluation.metrics import accuracy
+from photofinish.evaluation.calibration import fit_temperature, with_temperature
+from photofinish.evaluation.metrics import (
+    accuracy,
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
 from photofinish.runs import Predictions, RunRecord, StudyFolder
 from photofinish.study.cells import not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.results import Results
 from photofinish.study.warn import FEW_TEST_PICTURES
-
-BUILDER = Path(__file__).parents[1] / "report" / "studies.py"
-
-
-@pytest.fixture(scope="module")
-def studies() -> ModuleType:
-    """The builder of synthetic studies, imported from its path: see tests/report/conftest.py."""
-    name = "photofinish_test_studies"
-    if name not in sys.modules:
-        specification = importlib.util.spec_from_file_location(name, BUILDER)
-        assert specification is not None
-        assert specification.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.fixture
@@ -63,6 +53,35 @@ def test_results_survive_writing_and_reading(folder: StudyFolder) -> None:
     results = collect(folder)
     results.write(folder.results)
     assert Results.read(folder.results) == results
+
+
+def test_calibration_is_that_of_the_predictions_with_the_validations_temperature(folder: StudyFolder) -> None:
+    for model in collect(folder).models:
+        assert model.calibration is not None
+        before, after = model.calibration.before, model.calibration.after
+        assert (model.ece, model.nll) == (before.ece.mean, before.nll.mean)
+        for place, seed in enumerate(model.seeds):
+            test, validation = (
+                Predictions.read(folder.cell(model.name, seed).predictions(split)) for split in ("test", "validation")
+            )
+            temperature = model.calibration.temperature.per_seed[place]
+            assert temperature == fit_temperature(validation)
+            scaled = with_temperature(test, temperature)
+            for figures, predictions in ((before, test), (after, scaled)):
+                assert figures.ece.per_seed[place] == expected_calibration_error(predictions)
+                assert figures.nll.per_seed[place] == pytest.approx(negative_log_likelihood(predictions))
+                assert figures.brier.per_seed[place] == pytest.approx(brier_score(predictions))
+        for estimate in (before.nll, before.brier, after.nll, after.brier):
+            assert estimate.mean == pytest.approx(np.mean(estimate.per_seed))
+            assert estimate.low < estimate.mean < estimate.high
+
+
+def test_results_of_earlier_versions_are_read_without_calibration(folder: StudyFolder) -> None:
+    content = collect(folder).model_dump(mode="json", by_alias=True)
+    for model in content["models"]:
+        del model["calibration"]
+    folder.results.write_text(json.dumps(content))
+    assert [model.calibration for model in Results.read(folder.results).models] == [None, None, None]
 
 
 def test_only_undecided_pairs_say_what_would_settle_them(folder: StudyFolder) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from photofinish.errors import SettingsError, StudyError
 from photofinish.evaluation import metrics
+from photofinish.evaluation.calibration import CalibrationFigures, fit_temperature, with_temperature
 from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
 
 LARGEST_PRINTED_CONFUSION = 20
@@ -45,10 +46,24 @@ def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str 
         predictions, classes = Predictions.read(folder.predictions(split)), record.data.classes
     else:
         predictions, classes = _predict_anew(folder, data, split, own_model)
+    temperature = _temperature(folder)
     if as_json:
-        typer.echo(json.dumps(_as_dictionary(predictions, classes), indent=1))
-    else:
-        _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {split} pictures")
+        typer.echo(json.dumps(_as_dictionary(predictions, classes, temperature), indent=1))
+        return
+    _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {split} pictures")
+    if temperature is not None:
+        _print_calibration(predictions, temperature, fitted_on_these=data is None and split == "validation")
+
+
+def _temperature(folder: RunFolder) -> float | None:
+    """Fit the temperature on the run's validation predictions, or return None where they were not kept."""
+    path = folder.predictions("validation")
+    if not path.exists():
+        return None
+    try:
+        return fit_temperature(Predictions.read(path))
+    except ValueError as error:
+        raise StudyError(f"{path}: {error}; run the same command again to replace it") from error
 
 
 def _predict_anew(
@@ -71,7 +86,7 @@ def _predict_anew(
     return predict_saved(folder, prepared, split, own_model=own_model), manifest.class_names
 
 
-def _as_dictionary(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:
+def _as_dictionary(predictions: Predictions, classes: tuple[str, ...], temperature: float | None) -> dict[str, Any]:
     """Return all figures as plain numbers."""
     low, high = _interval(predictions)
     return {
@@ -80,11 +95,20 @@ def _as_dictionary(predictions: Predictions, classes: tuple[str, ...]) -> dict[s
         "accuracy_interval": [low, high],
         "loss": metrics.negative_log_likelihood(predictions),
         "ece": metrics.expected_calibration_error(predictions),
+        "calibration": None if temperature is None else _calibration_as_dictionary(predictions, temperature),
         "confusion": metrics.confusion_matrix(predictions).tolist(),
         "classes": [
             {"name": name, **dataclasses.asdict(row)}
             for name, row in zip(classes, _per_class(predictions), strict=True)
         ],
+    }
+
+
+def _calibration_as_dictionary(predictions: Predictions, temperature: float) -> dict[str, Any]:
+    return {
+        "temperature": temperature,
+        "before": dataclasses.asdict(CalibrationFigures.of(predictions)),
+        "after": dataclasses.asdict(CalibrationFigures.of(with_temperature(predictions, temperature))),
     }
 
 
@@ -119,6 +143,30 @@ def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str
         for name, counts in zip(classes, metrics.confusion_matrix(predictions).tolist(), strict=True):
             confusion.add_row(name, *(str(count) if count else "." for count in counts))
         console.print(confusion)
+
+
+def _print_calibration(predictions: Predictions, temperature: float, *, fitted_on_these: bool) -> None:
+    table = Table(box=None, pad_edge=False, title="calibration, lower is better", title_justify="left")
+    for column in ("", "calibration error", "by chance", "log loss", "Brier score"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    fitted = "these" if fitted_on_these else "the validation"
+    rows = {
+        "as trained": predictions,
+        f"with temperature {temperature:.3f}": with_temperature(predictions, temperature),
+    }
+    for name, scaled in rows.items():
+        figures = CalibrationFigures.of(scaled)
+        table.add_row(
+            name, f"{figures.ece:.4f}", f"{figures.ece_by_chance:.4f}", f"{figures.nll:.4f}", f"{figures.brier:.4f}"
+        )
+    console = Console(markup=False)
+    console.print()
+    console.print(table)
+    console.print(
+        f"The temperature was fitted on {fitted} pictures. By chance: 95% of perfectly calibrated models stay below.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _interval(predictions: Predictions) -> tuple[float, float]:

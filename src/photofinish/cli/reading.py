@@ -23,7 +23,7 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print accuracy, loss, confusion and per-class figures of a trained model."""
+    """Print accuracy, loss, confusion, per-class figures and calibration of a trained model."""
     from photofinish.cli.evaluation import print_evaluation
 
     print_evaluation(run, data, split, own_model=model, as_json=as_json)
@@ -54,10 +54,10 @@ def figures(
     as_json: JsonOption = False,
 ) -> None:
     """Write a study's plots and its LaTeX table for a paper."""
-    from photofinish.report.gallery import FORMATS, write_gallery
+    from photofinish.report.papers import FORMATS, write_figures
     from photofinish.runs import StudyFolder
 
-    written = write_gallery(StudyFolder(study), formats or FORMATS, output)
+    written = write_figures(StudyFolder(study), formats or FORMATS, output)
     if as_json:
         typer.echo(json.dumps([str(path) for path in written], indent=1))
         return

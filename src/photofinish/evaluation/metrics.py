@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, ndtri
+from scipy.special import log_softmax, ndtri, softmax
 
 from photofinish.runs import Predictions
 
@@ -69,6 +69,17 @@ def wilson_interval(share: float, count: float, level: float = 0.95) -> tuple[fl
     return max(0.0, centre - margin), min(1.0, centre + margin)
 
 
+def log_losses(predictions: Predictions) -> NDArray[np.float64]:
+    """Return -log p(true class) of every example, in nats, shape (examples,).
+
+    Raises:
+        ValueError: There are no examples.
+    """
+    _require_examples(predictions)
+    scores = log_softmax(predictions.logits.astype(np.float64), axis=1)
+    return np.asarray(-scores[np.arange(len(predictions.labels)), predictions.labels])
+
+
 def negative_log_likelihood(predictions: Predictions) -> float:
     """Return the mean of -log p(true class) over all examples, in nats; zero is perfect.
 
@@ -80,9 +91,38 @@ def negative_log_likelihood(predictions: Predictions) -> float:
         >>> round(negative_log_likelihood(Predictions(ids, labels, np.zeros((1, 10), np.float32))), 4)
         2.3026
     """
+    return float(log_losses(predictions).mean())
+
+
+def squared_errors(predictions: Predictions) -> NDArray[np.float64]:
+    """Return `sum over classes of (probability - 1 where true, else 0)^2` of every example, shape (examples,).
+
+    Raises:
+        ValueError: There are no examples.
+    """
     _require_examples(predictions)
-    scores = log_softmax(predictions.logits.astype(np.float64), axis=1)
-    return float(-scores[np.arange(len(predictions.labels)), predictions.labels].mean())
+    distances = softmax(predictions.logits.astype(np.float64), axis=1)
+    distances[np.arange(len(predictions.labels)), predictions.labels] -= 1
+    return np.asarray(np.square(distances).sum(axis=1))
+
+
+def brier_score(predictions: Predictions) -> float:
+    """Return the mean squared distance between probabilities and truth, between 0 (perfect) and 2.
+
+    This is Brier's own score, summed over all classes. For two classes it is twice what some libraries report.
+
+    Raises:
+        ValueError: There are no examples.
+
+    Examples:
+        >>> ids, labels = np.array(["a"]), np.array([0], np.int32)
+        >>> round(brier_score(Predictions(ids, labels, np.zeros((1, 10), np.float32))), 4)
+        0.9
+
+    References:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78 (1950), 1-3.
+    """
+    return float(squared_errors(predictions).mean())
 
 
 def expected_calibration_error(predictions: Predictions, bins: int = CALIBRATION_BINS) -> float:
@@ -102,12 +142,24 @@ def expected_calibration_error(predictions: Predictions, bins: int = CALIBRATION
     References:
         Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017, section 2.
     """
-    _require_examples(predictions)
-    logits = predictions.logits.astype(np.float64)
-    confidence = np.exp(log_softmax(logits, axis=1).max(axis=1))
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    surplus = np.bincount(bin_of, weights=predictions.correct - confidence, minlength=bins)
+    confidence = confidences(predictions)
+    surplus = np.bincount(bins_of(confidence, bins), weights=predictions.correct - confidence, minlength=bins)
     return float(np.abs(surplus).sum() / len(confidence))
+
+
+def confidences(predictions: Predictions) -> NDArray[np.float64]:
+    """Return the probability of the predicted class of every example, shape (examples,).
+
+    Raises:
+        ValueError: There are no examples.
+    """
+    _require_examples(predictions)
+    return np.asarray(np.exp(log_softmax(predictions.logits.astype(np.float64), axis=1).max(axis=1)))
+
+
+def bins_of(confidence: NDArray[np.float64], bins: int = CALIBRATION_BINS) -> NDArray[np.int64]:
+    """Return the bin of equal width over 0 to 1 that each confidence lies in; a bin includes its upper end."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:

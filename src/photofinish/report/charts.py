@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from photofinish.report.figures.curves import (
     Axis,
-    Points,
     Series,
     comparison,
     epoch_axis,
@@ -19,6 +18,7 @@ from photofinish.report.figures.curves import (
     time_axis,
     training_panels,
 )
+from photofinish.report.figures.svg import Points
 from photofinish.report.material import Entrant, Material
 from photofinish.runs import EpochRecord
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from photofinish.report import recipe, stages, tables
+from photofinish.report import calibration, confusions, recipe, stages, tables
 from photofinish.report.claims import claims
 from photofinish.report.material import Material
 from photofinish.report.names import printable
@@ -14,6 +14,7 @@ from photofinish.report.verdict import cost_sentence, verdict_sentence
 def render_markdown(material: Material) -> str:
     """Return the text; every name is escaped, so that it can neither break a table nor become markup."""
     results = material.results
+    calibration_figures, confused = calibration.calibration_table(material), confusions.confused_table(material)
     blocks = [
         f"# photofinish: {escaped(results.data.name)}",
         f"**{escaped(verdict_sentence(results))}**",
@@ -22,6 +23,9 @@ def render_markdown(material: Material) -> str:
         _titled("Models", tables.models_table(material)),
         *_claims(material),
         _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
+        _titled("Calibration", calibration_figures) if calibration_figures.rows else "",
+        _bullets("", calibration.calibration_notes(material)),
+        _titled("Most confused", confused) if confused.rows else "",
         _titled("Stages", table) if (table := stages.stages_table(material)) else "",
         _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
         _titled("Recipe", recipe.recipe_table(material)),
@@ -73,4 +77,5 @@ def _claims(material: Material) -> list[str]:
 def _bullets(title: str, sentences: list[str]) -> str:
     if not sentences:
         return ""
-    return "\n".join([f"## {title}", "", *(f"- {escaped(sentence)}" for sentence in sentences)])
+    heading = [f"## {title}", ""] if title else []
+    return "\n".join([*heading, *(f"- {escaped(sentence)}" for sentence in sentences)])

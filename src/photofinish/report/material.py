@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.evaluation.metrics import confusion_matrix
-from photofinish.report.names import called, short_names, with_short_names
+from photofinish.report.names import called, short_names, shortened, with_short_names
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
 from photofinish.study.collect import collect
@@ -99,6 +99,13 @@ class Material:
         short = short_names(self.plan.models)
         runs = [one.record for entrant in self.entrants for one in entrant.cells]
         return [called(sentence, short) for sentence in not_equal(runs)]
+
+    def sources(self, entrant: Entrant, file: str) -> list[tuple[str, str]]:
+        """Return name and address of a file of every cell of a model."""
+        return [
+            (f"{shortened(one.cell.model, 24)}, seed {one.cell.seed}", self.link(one.cell.folder, file))
+            for one in entrant.cells
+        ]
 
     def link(self, run: RunFolder, file: str) -> str:
         """Return the address of a cell's file relative to the report."""

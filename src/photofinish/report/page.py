@@ -8,9 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from photofinish.report import charts, recipe, stages, tables, wording
+from photofinish.report import calibration, charts, confusions, mistakes, recipe, stages, tables, wording
 from photofinish.report.claims import claims
-from photofinish.report.figures.confusion import heat_map, most_confused
 from photofinish.report.figures.intervals import (
     accuracy_strip,
     accuracy_ticks,
@@ -20,16 +19,13 @@ from photofinish.report.figures.intervals import (
 )
 from photofinish.report.figures.svg import swatch
 from photofinish.report.markdown import render_markdown
-from photofinish.report.material import Entrant, Material
-from photofinish.report.names import printable, shortened
+from photofinish.report.material import Material
+from photofinish.report.names import printable
 from photofinish.report.verdict import cost_sentence, verdict_sentence
 from photofinish.runs import StudyFolder
 from photofinish.storage import write_text
-from photofinish.study.cells import Cell
 
 MOST_NAMED_IN_TITLE = 4
-MOST_OPEN_CLASSES = 20
-"""Class tables longer than this are folded up."""
 
 
 def write_report(folder: StudyFolder) -> None:
@@ -117,11 +113,7 @@ def _comparison(material: Material) -> dict[str, Any]:
         "pair_axis": strip_axis(differences, "") if differences else "",
         "by_epoch": [charts.accuracy_by_epoch(material, wide=wide) for wide in (True, False)],
         "by_time": [charts.accuracy_by_time(material, wide=wide) for wide in (True, False)],
-        "sources": [
-            (_short_name(one.cell), material.link(one.cell.folder, "metrics.jsonl"))
-            for entrant in material.entrants
-            for one in entrant.cells
-        ],
+        "sources": [link for entrant in material.entrants for link in material.sources(entrant, "metrics.jsonl")],
     }
 
 
@@ -129,8 +121,9 @@ def _details(material: Material) -> dict[str, Any]:
     """Return what is known of every model, of every cell, and of how the study was run."""
     return {
         "panels": charts.cell_panels(material),
-        "confusions": [_confusions(material, entrant) for entrant in material.entrants],
-        "fold_classes": len(material.classes) > MOST_OPEN_CLASSES,
+        "calibration": calibration.section(material),
+        "confusions": confusions.section(material),
+        "mistakes": mistakes.section(material),
         "recipe": recipe.recipe_table(material),
         "data_table_facts": recipe.data_table(material),
         "environment": recipe.environment_table(material),
@@ -149,29 +142,5 @@ def _details(material: Material) -> dict[str, Any]:
                 "log": material.link(cell.folder, "log.txt"),
             }
             for cell in material.failed
-        ],
-    }
-
-
-def _short_name(cell: Cell) -> str:
-    return f"{shortened(cell.model, 24)}, seed {cell.seed}"
-
-
-def _confusions(material: Material, entrant: Entrant) -> dict[str, Any]:
-    counts = entrant.confusions
-    return {
-        "index": entrant.index,
-        "name": entrant.name,
-        "swatch": swatch(entrant.index),
-        "matrix": heat_map(entrant.name, counts, material.classes),
-        "numbered": len(material.classes) <= MOST_OPEN_CLASSES,
-        "seeds": len(entrant.cells),
-        "pairs": [
-            (true, predicted, f"{count:,}", wording.percent(share))
-            for true, predicted, count, share in most_confused(counts, material.classes)
-        ],
-        "classes": tables.classes_table(entrant, material.classes),
-        "sources": [
-            (_short_name(one.cell), material.link(one.cell.folder, "predictions/test.npz")) for one in entrant.cells
         ],
     }

@@ -168,23 +168,32 @@ def classes_table(entrant: Entrant, classes: tuple[str, ...]) -> Table:
         Column("F1"),
     )
     per_seed = [class_metrics(confusion_matrix(one.test)) for one in entrant.cells]
-    answers = np.stack([one.test.correct for one in entrant.cells])
-    labels = entrant.cells[0].test.labels
     rows = []
-    for label, name in enumerate(classes):
+    for label, (name, accuracy) in enumerate(zip(classes, class_accuracies(entrant, len(classes)), strict=True)):
         own = [metrics[label] for metrics in per_seed]
-        members = answers[:, labels == label]
         rows.append(
             (
                 Field(name),
                 Field(f"{own[0].support:,}", "", own[0].support),
-                _recall(mean_accuracy(members)) if members.size else Field(MISSING),
+                _recall(accuracy) if accuracy else Field(MISSING),
                 _mean_share([one.precision for one in own]),
                 _mean_share([one.f1 for one in own]),
             )
         )
     caption = f"{entrant.name}: classes in the order of their labels, means over {_seeds(entrant.result)}."
     return Table(caption, columns, tuple(rows), f"cells/{cell_name(entrant.name)}/")
+
+
+def class_accuracies(entrant: Entrant, classes: int) -> list[Estimate | None]:
+    """Return a model's accuracy on each class over its seeds; None for a class without test pictures.
+
+    Args:
+        entrant: The model.
+        classes: How many classes there are.
+    """
+    answers = np.stack([one.test.correct for one in entrant.cells])
+    members = [entrant.cells[0].test.labels == label for label in range(classes)]
+    return [mean_accuracy(answers[:, own]) if own.any() else None for own in members]
 
 
 def _recall(estimate: Estimate) -> Field:

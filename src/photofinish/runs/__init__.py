@@ -3,6 +3,7 @@
 from photofinish.runs.environment import hardware, peak_resident_bytes, versions
 from photofinish.runs.events import Notify, StageEvent, unheard
 from photofinish.runs.layout import RunFolder, StudyFolder, cell_name
+from photofinish.runs.pictures import Pictures
 from photofinish.runs.predictions import Predictions
 from photofinish.runs.records import (
     DataRecord,
@@ -21,6 +22,7 @@ __all__ = [
     "EpochRecord",
     "ModelRecord",
     "Notify",
+    "Pictures",
     "Predictions",
     "RunFolder",
     "RunRecord",

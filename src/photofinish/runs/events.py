@@ -6,7 +6,9 @@ from typing import Literal, Protocol
 
 from photofinish.config.base import Settings
 
-Stage = Literal["building", "features", "compiling", "training", "validating", "re-estimating", "predicting", "finished"]
+Stage = Literal[
+    "building", "features", "compiling", "training", "validating", "re-estimating", "predicting", "finished"
+]
 
 
 class StageEvent(Settings):

@@ -82,6 +82,11 @@ class StudyFolder:
         return self.path / "results.json"
 
     @property
+    def pictures(self) -> Path:
+        """`pictures.npz`: small copies of the pictures that the report shows."""
+        return self.path / "pictures.npz"
+
+    @property
     def report_html(self) -> Path:
         """The report as a page."""
         return self.path / "report.html"

@@ -21,12 +21,12 @@ class Predictions:
     Attributes:
         ids: Name of each picture, shape (examples,).
         labels: True class of each picture, shape (examples,), int32.
-        logits: Scores before the softmax, shape (examples, classes), float32.
+        logits: Scores before the softmax, shape (examples, classes); float32 where they come from a file.
     """
 
     ids: NDArray[np.str_]
     labels: NDArray[np.int32]
-    logits: NDArray[np.float32]
+    logits: NDArray[np.floating]
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""

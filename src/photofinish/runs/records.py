@@ -136,7 +136,7 @@ class RunRecord(Settings):
         seconds: Where the time went.
         steps: Training steps taken.
         statistics_reestimated: Whether BatchNormalization's averages were estimated anew before evaluation.
-        statistics_unfolded: Whether the weights' BatchNormalization was folded and was given statistics before training.
+        statistics_unfolded: Whether the weights' BatchNormalization was folded and given statistics before training.
         stages: The stages of training.
         train_images_per_second: Pictures in a batch over the median step time; with several stages, or with features,
             pictures of all epochs over the time of training.

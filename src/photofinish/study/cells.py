@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from pydantic import ValidationError
 
 from photofinish.errors import StudyError
+from photofinish.evaluation.calibration import fit_temperature, with_temperature
 from photofinish.runs import ModelRecord, Predictions, RunFolder, RunRecord, StudyFolder, TimeRecord
 from photofinish.storage import read_json
 from photofinish.study.plan import Plan
@@ -59,6 +61,16 @@ class FinishedCell:
     seconds: TimeRecord
     test: Predictions
     validation: Predictions
+
+    @cached_property
+    def temperature(self) -> float:
+        """By what the logits are to be divided, fitted on the validation predictions."""
+        return fit_temperature(self.validation)
+
+    @property
+    def calibrated_test(self) -> Predictions:
+        """The test predictions with the temperature."""
+        return with_temperature(self.test, self.temperature)
 
 
 def read_plan(folder: StudyFolder) -> Plan:

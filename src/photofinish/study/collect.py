@@ -9,12 +9,28 @@ from statistics import fmean, median
 import numpy as np
 from numpy.typing import NDArray
 
-from photofinish.evaluation.metrics import expected_calibration_error, negative_log_likelihood
-from photofinish.runs import StudyFolder
+from photofinish.evaluation.calibration import calibration_error_by_chance
+from photofinish.evaluation.metrics import expected_calibration_error, log_losses, squared_errors
+from photofinish.runs import Predictions, StudyFolder
 from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
 from photofinish.study.power import seeds_to_decide
-from photofinish.study.results import ModelResult, PairResult, Results
-from photofinish.study.statistics import LEVEL, compare_pair, holm, mean_accuracy, seconds_estimate, verdict
+from photofinish.study.results import (
+    CalibrationEstimates,
+    CalibrationResult,
+    ModelResult,
+    PairResult,
+    Results,
+    SeedMean,
+)
+from photofinish.study.statistics import (
+    LEVEL,
+    compare_pair,
+    holm,
+    mean_accuracy,
+    mean_loss,
+    seconds_estimate,
+    verdict,
+)
 from photofinish.study.warn import warnings_of
 
 
@@ -50,6 +66,7 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
     name, records = group[0].cell.model, [one.record for one in group]
     seconds = [one.seconds for one in group]
     network = group[0].network
+    calibration = _calibration(group)
     return ModelResult(
         name=name,
         parameters=network.parameters,
@@ -65,10 +82,33 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
         train_images_per_second=median(record.train_images_per_second or 0.0 for record in records),
         inference_images_per_second=median(record.inference_images_per_second or 0.0 for record in records),
         peak_memory_bytes=max(record.peak_memory_bytes or 0 for record in records),
-        ece=fmean(expected_calibration_error(one.test) for one in group),
-        nll=fmean(negative_log_likelihood(one.test) for one in group),
+        ece=calibration.before.ece.mean,
+        nll=calibration.before.nll.mean,
         failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
+        calibration=calibration,
     )
+
+
+def _calibration(group: Sequence[FinishedCell]) -> CalibrationResult:
+    """Measure the test predictions as they are and with the temperature of the seed's validation predictions."""
+    return CalibrationResult(
+        temperature=_seed_mean([one.temperature for one in group]),
+        before=_calibration_estimates([one.test for one in group]),
+        after=_calibration_estimates([one.calibrated_test for one in group]),
+    )
+
+
+def _calibration_estimates(seeds: Sequence[Predictions]) -> CalibrationEstimates:
+    return CalibrationEstimates(
+        ece=_seed_mean([expected_calibration_error(one) for one in seeds]),
+        ece_by_chance=fmean(calibration_error_by_chance(one) for one in seeds),
+        nll=mean_loss(np.stack([log_losses(one) for one in seeds])),
+        brier=mean_loss(np.stack([squared_errors(one) for one in seeds])),
+    )
+
+
+def _seed_mean(values: Sequence[float]) -> SeedMean:
+    return SeedMean(mean=fmean(values), per_seed=tuple(values))
 
 
 def _compile_seconds(group: Sequence[FinishedCell]) -> list[float]:

@@ -16,9 +16,11 @@ from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
 from photofinish.storage import write_json
 from photofinish.storage.download import checksum
-from photofinish.study.cells import read_plan
+from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.execute import LOCK, Observer, execute, only_one
+from photofinish.study.gallery import choose
+from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
 from photofinish.study.results import Results
 
@@ -80,6 +82,9 @@ def run_race(
             raise StudyError(f"every cell failed; the first said: {records[0].error}")
         results = collect(folder)
         results.write(folder.results)
+        # The prepared pictures lie in a cache; the report must be able to show them without it.
+        _, finished = read_cells(folder, plan)
+        store_pictures(folder, data, choose(finished).ids)
     return folder, results, records
 
 

@@ -22,6 +22,44 @@ class Estimate(Settings):
     per_seed: tuple[float, ...]
 
 
+class SeedMean(Settings):
+    """A mean over seeds without an interval; `per_seed` in the order of the finished seeds."""
+
+    mean: float
+    per_seed: tuple[float, ...]
+
+
+class CalibrationEstimates(Settings):
+    """How well the probabilities of a model fit the truth on the test pictures.
+
+    Attributes:
+        ece: Expected calibration error, 15 bins of equal width. It has no interval: chance alone raises it, and a
+            bootstrap would raise it again.
+        ece_by_chance: What 95% of perfectly calibrated models with as many pictures stay below, mean over seeds.
+        nll: Negative log-likelihood in nats.
+        brier: Brier score, between 0 and 2.
+    """
+
+    ece: SeedMean
+    ece_by_chance: float
+    nll: Estimate
+    brier: Estimate
+
+
+class CalibrationResult(Settings):
+    """The calibration of a model before and after temperature scaling.
+
+    Attributes:
+        temperature: By which the logits of each seed are divided, fitted on its validation predictions.
+        before: Figures of the predictions as they are.
+        after: Figures with the temperature.
+    """
+
+    temperature: SeedMean
+    before: CalibrationEstimates
+    after: CalibrationEstimates
+
+
 class ModelResult(Settings):
     """One model over all its finished seeds.
 
@@ -43,6 +81,7 @@ class ModelResult(Settings):
         ece: Expected calibration error on the test pictures, 15 bins of equal width, mean over seeds.
         nll: Negative log-likelihood on the test pictures in nats, mean over seeds.
         failed_seeds: Seeds whose cell failed.
+        calibration: Before and after temperature scaling, or None in files of earlier versions.
     """
 
     name: str
@@ -62,6 +101,7 @@ class ModelResult(Settings):
     ece: float
     nll: float
     failed_seeds: tuple[int, ...]
+    calibration: CalibrationResult | None = None
 
 
 class PairResult(Settings):

@@ -1,7 +1,7 @@
 """How much of an accuracy's spread comes from the seeds and how much from the pictures.
 
 A model is trained K times and every time classifies the same N pictures. Let y[k, n] be 1 where seed k is
-right on picture n. With random seeds and random pictures,
+right on picture n, or the loss of seed k on it. With random seeds and random pictures,
 
     y[k, n] = accuracy + seed[k] + picture[n] + rest[k, n],
     Var(mean of y) = seed variance / K + picture variance / N + rest variance / (K N).
@@ -25,9 +25,9 @@ class TwoWay:
     Attributes:
         seeds: Number of seeds K.
         pictures: Number of pictures N.
-        mean: Accuracy over all seeds and pictures.
-        picture_means: Accuracy of each picture over the seeds, shape (pictures,).
-        between_seeds: Sample variance of the seeds' accuracies, or 0 for one seed. Its expectation is the
+        mean: Accuracy, or mean loss, over all seeds and pictures.
+        picture_means: Mean of each picture over the seeds, shape (pictures,).
+        between_seeds: Sample variance of the seeds' means, or 0 for one seed. Its expectation is the
             seed variance + rest variance / N: it holds the rest already.
         rest: Variance left when seed and picture are taken out, or 0 for one seed.
     """
@@ -50,11 +50,11 @@ class TwoWay:
         return self.rest / (self.seeds * self.pictures)
 
 
-def two_way(correct: NDArray[np.bool_]) -> TwoWay:
-    """Analyse a table of right and wrong answers.
+def two_way(answers: NDArray[np.bool_] | NDArray[np.float64]) -> TwoWay:
+    """Analyse a table of right and wrong answers, or of losses.
 
     Args:
-        correct: Whether each seed was right on each picture, shape (seeds, pictures).
+        answers: Whether each seed was right on each picture, or its loss on it, shape (seeds, pictures).
 
     Raises:
         ValueError: The table is not two-dimensional or is empty.
@@ -64,10 +64,10 @@ def two_way(correct: NDArray[np.bool_]) -> TwoWay:
         >>> table.mean, table.between_seeds, round(table.rest, 4)
         (0.625, 0.03125, 0.125)
     """
-    if correct.ndim != 2 or correct.size == 0:
-        raise ValueError(f"expected a table of seeds x pictures that is not empty, not an array of {correct.shape}")
-    seeds, pictures = correct.shape
-    values = correct.astype(np.float64)
+    if answers.ndim != 2 or answers.size == 0:
+        raise ValueError(f"expected a table of seeds x pictures that is not empty, not an array of {answers.shape}")
+    seeds, pictures = answers.shape
+    values = answers.astype(np.float64)
     mean, seed_means, picture_means = values.mean(), values.mean(axis=1), values.mean(axis=0)
     between_seeds = rest = 0.0
     if seeds > 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from photofinish.report.figures.svg import (
+    Points,
     Scale,
     dash,
     drawing,
@@ -17,12 +18,12 @@ from photofinish.report.figures.svg import (
     line,
     marker,
     model_class,
+    path,
     tick_label,
     ticks,
 )
 from photofinish.report.names import printable, shortened
 
-Points = Sequence[tuple[float, float]]
 LABEL_HEIGHT = 14.0
 
 
@@ -83,10 +84,10 @@ def comparison(series: Sequence[Series], x_axis: Axis, y_axis: Axis, *, wide: bo
     x, y = Scale(x_axis.domain, (left, right)), Scale(y_axis.domain, (bottom, top))
     drawn = [_frame(x_axis, y_axis, x, y)]
     for one in series:
-        thin = [_path(seed, x, y, f"thin {model_class(one.index)}") for seed in one.seeds]
+        thin = [path(seed, x, y, f"thin {model_class(one.index)}") for seed in one.seeds]
         drawn.append(element("g", *thin, data_models=one.index))
     for one in series:
-        mean = _path(one.mean, x, y, f"mean {model_class(one.index)}", **dash(one.index))
+        mean = path(one.mean, x, y, f"mean {model_class(one.index)}", **dash(one.index))
         end = marker(one.index, x(one.mean[-1][0]), y(one.mean[-1][1]), 4.5)
         drawn.append(element("g", mean, end, data_models=one.index))
     if wide:
@@ -125,8 +126,8 @@ def training_panels(
         # The inner drawing cuts off what lies beyond the axis: one diverging epoch must not flatten the rest.
         inside_x, inside_y = Scale(epochs.domain, (0.0, 132.0)), Scale(y_axis.domain, (106.0, 2.0))
         curves = (
-            _path(training, inside_x, inside_y, "training"),
-            _path(validation, inside_x, inside_y, f"mean {model_class(index)}"),
+            path(training, inside_x, inside_y, "training"),
+            path(validation, inside_x, inside_y, f"mean {model_class(index)}"),
         )
         panels.append(element("svg", *curves, x=left, y=22, width=136, height=110))
     last = f"after the last epoch: training loss {loss[0][-1][1]:.3f}, validation loss {loss[1][-1][1]:.3f}, "
@@ -205,14 +206,6 @@ def _frame(x_axis: Axis, y_axis: Axis, x: Scale, y: Scale, *, sparse: bool = Fal
     else:
         parts.append(label(right, bottom + 36, x_axis.title, "axis-title", "end"))
     return element("g", *parts)
-
-
-def _path(points: Points, x: Scale, y: Scale, class_: str, **more: object) -> Markup:
-    steps = " ".join(f"{'L' if place else 'M'}{x(a):.1f},{y(b):.1f}" for place, (a, b) in enumerate(points))
-    if len(points) == 1:
-        # A lone point has no line; a zero-length stroke with round ends is drawn as a dot.
-        steps += "h0.01"
-    return element("path", d=steps, class_=class_, **more)
 
 
 def _end_labels(series: Sequence[Series], x: Scale, y: Scale, limits: tuple[float, float]) -> list[Markup]:

@@ -19,6 +19,7 @@ MODEL_STYLES = 8
 """Number of colours in the style sheet; dashes and markers repeat after other numbers."""
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2")
 MARKERS = ("circle", "square", "diamond", "triangle", "cross", "inverted", "bar")
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ def label(x: float, y: float, text: str, class_: str = "tick", anchor: str = "st
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     """Return a straight line."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+
+
+def path(points: Points, x: Scale, y: Scale, class_: str, **more: object) -> Markup:
+    """Return a line through points given in the units of the scales."""
+    steps = " ".join(f"{'L' if place else 'M'}{x(a):.1f},{y(b):.1f}" for place, (a, b) in enumerate(points))
+    if len(points) == 1:
+        # A lone point has no line; a zero-length stroke with round ends is drawn as a dot.
+        steps += "h0.01"
+    return element("path", d=steps, class_=class_, **more)
 
 
 def drawing(

@@ -131,11 +131,37 @@ for (const group of document.querySelectorAll("[data-classes]")) {
     const cell = event.target.closest("[data-c]");
     if (!cell) return hide();
     const [row, column, count, total] = cell.dataset.c.split(",").map(Number);
-    const share = ((100 * count) / total).toFixed(1);
-    const what = row === column ? `${names[row]} recognised` : `${names[row]} taken for ${names[column]}`;
-    show(`${what}\n${count} of ${total} (${share}%)`, event.clientX, event.clientY);
+    tell(names, row, column, count, total, event);
   });
   group.addEventListener("pointerleave", hide);
+}
+
+for (const group of document.querySelectorAll("[data-cells]")) {
+  const { names, totals, left, top, side, cells } = JSON.parse(group.dataset.cells);
+  const figure = group.closest("svg"), pointed = group.querySelector(".pointed");
+  const counts = new Map();
+  for (let at = 0; at < cells.length; at += 3) counts.set(cells[at] * names.length + cells[at + 1], cells[at + 2]);
+  const leave = () => {
+    pointed.setAttribute("visibility", "hidden");
+    hide();
+  };
+  figure.addEventListener("pointermove", (event) => {
+    const box = figure.getBoundingClientRect(), scale = box.width / figure.viewBox.baseVal.width;
+    const column = Math.floor(((event.clientX - box.left) / scale - left) / side);
+    const row = Math.floor(((event.clientY - box.top) / scale - top) / side);
+    if (row < 0 || column < 0 || row >= names.length || column >= names.length) return leave();
+    pointed.setAttribute("x", left + column * side);
+    pointed.setAttribute("y", top + row * side);
+    pointed.setAttribute("visibility", "visible");
+    tell(names, row, column, counts.get(row * names.length + column) ?? 0, totals[row], event);
+  });
+  figure.addEventListener("pointerleave", leave);
+}
+
+function tell(names, row, column, count, total, event) {
+  const share = ((100 * count) / total).toFixed(1);
+  const what = row === column ? `${names[row]} recognised` : `${names[row]} taken for ${names[column]}`;
+  show(`${what}\n${count} of ${total} (${share}%)`, event.clientX, event.clientY);
 }
 
 addEventListener("beforeprint", () => {

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from photofinish.cli.app import app
 from photofinish.errors import SettingsError
-from photofinish.report.gallery import FORMATS, plots, write_gallery
-from photofinish.report.gallery.style import SETTINGS, colours, line_style
 from photofinish.report.latex import escaped, render_latex
 from photofinish.report.material import Material
 from photofinish.report.page import render_page
+from photofinish.report.papers import FORMATS, plots, write_figures
+from photofinish.report.papers.style import SETTINGS, colours, line_style
 from photofinish.runs import StudyFolder
 
 CURVES = ("accuracy-by-epoch", "accuracy-by-time")
@@ -42,7 +42,7 @@ def odd(studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> StudyF
 
 @pytest.fixture(scope="module")
 def written(odd: StudyFolder) -> list[Path]:
-    return write_gallery(odd)
+    return write_figures(odd)
 
 
 def test_every_plot_is_written_in_every_format_beside_the_table(odd: StudyFolder, written: list[Path]) -> None:
@@ -73,7 +73,7 @@ def test_the_files_are_what_their_suffixes_say(written: list[Path]) -> None:
 
 
 def test_the_same_study_gives_the_same_bytes(odd: StudyFolder, written: list[Path], tmp_path: Path) -> None:
-    again = write_gallery(odd, output=tmp_path / "again")
+    again = write_figures(odd, output=tmp_path / "again")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
 
 
@@ -121,7 +121,7 @@ def test_names_are_drawn_as_texts_not_as_formulas(odd: StudyFolder) -> None:
 
 def test_a_single_model_has_no_differences_to_plot(studies: ModuleType, tmp_path: Path) -> None:
     design = studies.Design(entrants=studies.RACE[:1], seeds=(0,), test=40, epochs=1)
-    written = write_gallery(studies.write_study(tmp_path, design), ["svg"])
+    written = write_figures(studies.write_study(tmp_path, design), ["svg"])
     assert "differences.svg" not in {path.name for path in written}
 
 
@@ -132,7 +132,7 @@ def test_colours_are_those_of_the_page() -> None:
 
 def test_an_unknown_format_is_refused(odd: StudyFolder) -> None:
     with pytest.raises(SettingsError, match="unknown format 'gif'"):
-        write_gallery(odd, ["gif"])
+        write_figures(odd, ["gif"])
 
 
 @pytest.mark.parametrize(
@@ -165,5 +165,5 @@ def test_the_verb_writes_the_formats_asked_for_and_the_page_then_links_them(odd:
         path.name for path in tmp_path.iterdir()
     )
     assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".tex"}
-    write_gallery(odd, ["svg"])
+    write_figures(odd, ["svg"])
     assert 'href="figures/"' in render_page(Material.read(odd))

@@ -1,4 +1,4 @@
-"""Each plot of the gallery: a pure function from a study to a figure."""
+"""Each plot: a pure function from a study to a figure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from photofinish.report.charts import all_epochs, series_of
-from photofinish.report.figures.confusion import MOST_WITH_NUMBERS
+from photofinish.report.figures.confusion import MOST_DRAWN, MOST_WITH_NUMBERS
 from photofinish.report.figures.curves import Series, epoch_axis, time_axis
-from photofinish.report.gallery.style import colours, line_style
 from photofinish.report.material import Entrant, Material
 from photofinish.report.names import printable, shortened
+from photofinish.report.papers.style import colours, line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,6 +91,8 @@ def confusion_of(place: int) -> Plot:
     """Return the plot of one model's confusions, by its place."""
 
     def confusion(material: Material) -> Figure | None:
+        if len(material.classes) > MOST_DRAWN:
+            return None
         return _confusion(material.entrants[place], material.classes)
 
     return confusion

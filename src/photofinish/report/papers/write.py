@@ -1,4 +1,4 @@
-"""The gallery's files."""
+"""The files for papers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from photofinish.errors import SettingsError, nearest
-from photofinish.report.gallery import plots
-from photofinish.report.gallery.style import SETTINGS
 from photofinish.report.latex import render_latex
 from photofinish.report.material import Material
+from photofinish.report.papers import plots
+from photofinish.report.papers.style import SETTINGS
 from photofinish.runs import StudyFolder, cell_name
 from photofinish.storage import write_bytes, write_text
 
@@ -20,7 +20,7 @@ FORMATS = ("svg", "png", "pdf")
 _METADATA = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 
 
-def write_gallery(study: StudyFolder, formats: Sequence[str] = FORMATS, output: Path | None = None) -> list[Path]:
+def write_figures(study: StudyFolder, formats: Sequence[str] = FORMATS, output: Path | None = None) -> list[Path]:
     """Write the study's plots and its LaTeX table.
 
     The plots are `accuracy`, `differences`, `accuracy-by-epoch`, `accuracy-by-time` and, for each model,
