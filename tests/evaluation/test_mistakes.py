@@ -25,7 +25,7 @@ def seed(probabilities: object, ids: tuple[str, ...] = IDS, labels: tuple[int, .
 
 FIRST = seed([[0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.96, 0.02, 0.02], [0.2, 0.7, 0.1], [0.5, 0.3, 0.2]])
 """Wrong on a, c and e, most sure of c."""
-SECOND = seed([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.45, 0.45, 0.1]])
+SECOND = seed([[0.75, 0.15, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.45, 0.45, 0.1]])
 """Wrong on b, c and e, most sure of b and c."""
 
 
@@ -72,8 +72,8 @@ def test_what_all_models_miss_begins_with_the_least_probability_of_the_truth() -
 
 def test_disagreements_begin_where_one_is_surest_and_the_other_farthest_off() -> None:
     found = disagreements(both(), 10)
-    assert [one.id for one in found] == ["b", "a"]  # 0.9 - 0.3 and 0.7 - 0.1
-    assert [list(one.answers) for one in found] == [[0, 1], [1, 0]], "the model that is right comes first"
+    assert [one.id for one in found] == ["a", "b"]  # 0.75 - 0.1 and 0.9 - 0.3
+    assert [list(one.answers) for one in found] == [[1, 0], [0, 1]], "the model that is right comes first"
 
 
 def test_among_three_models_the_surest_who_is_right_stands_beside_the_worst_who_is_wrong() -> None:

@@ -111,7 +111,7 @@ def calibration_error_by_chance(predictions: Predictions, bins: int = CALIBRATIO
         True
 
     References:
-        Vaicenavicius et al., "Evaluating model calibration in classification", AISTATS 2019, section 5, after
+        Vaicenavicius et al., "Evaluating model calibration in classification", AISTATS 2019, after
         Broecker and Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22 (2007).
     """
     # Sorted, so that the order of the examples does not decide who gets which draw.
@@ -132,7 +132,7 @@ def fit_temperature(validation: Predictions) -> float:
 
         mean over examples of (expected logit under softmax(logits / temperature) - logit of the true class)
 
-    rises with 1 / temperature, and its root is found by bisection within 0.001 to 1000. The likelihood on these
+    rises with 1 / temperature, and its root is found by Brent's method within 0.001 to 1000. The likelihood on these
     predictions is never worse than with a temperature of 1.
 
     Where every example is right the likelihood improves without end as the temperature falls, and says nothing of how
