@@ -52,7 +52,7 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
     from photofinish.data import PreparedData
     from photofinish.models import Anatomy, Head, build
     from photofinish.runs import DataRecord, unheard
-    from photofinish.training.loop import _Trainer
+    from photofinish.training.loop import Trainer
 
     record = DataRecord(
         name="random", fingerprint="", classes=tuple("abcdefghij"), train=len(images), validation=1, test=1,
@@ -75,7 +75,7 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
             ends.append(time.perf_counter())
             return False
 
-    trainer = _Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, Anatomy(), unheard)
+    trainer = Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, Anatomy(), unheard)
     trainer.clock = Ends()
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)

@@ -84,14 +84,14 @@ def passes(arguments: argparse.Namespace, _: Path) -> list[dict[str, object]]:
     from photofinish.data.augment import resize
     from photofinish.models import Head, anatomy, build
     from photofinish.runs import unheard
-    from photofinish.training.loop import _Trainer
+    from photofinish.training.loop import Trainer
 
     data = prepare(DataSettings(source=arguments.data, image_size=SIZE, limit_train=10_000))
     rows = []
     entrant = build(MODEL, Head(10), image_size=SIZE, weights=arguments.weights)
     layers = anatomy(entrant, MODEL, cut=True)
     settings = TrainingSettings(train="gradual", epochs=4)
-    trainer = _Trainer(entrant.model, data, SIZE, settings, 0, layers, unheard)
+    trainer = Trainer(entrant.model, data, SIZE, settings, 0, layers, unheard)
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)
     rows.append({"loop": "ours, network frozen", "epoch_seconds": trainer.clock.train_seconds})

@@ -271,6 +271,37 @@ def wait(value: Any) -> None:
             torch.cuda.synchronize()
 
 
+def is_idle(value: Any) -> bool:
+    """Return whether the device has nothing left to compute, so that whatever the host does now keeps it waiting.
+
+    JAX computes while the host goes on, on processors too; the others do so on accelerators only. TensorFlow does not
+    tell what an accelerator is doing: there the answer is always yes, and what follows from it an upper bound.
+
+    Args:
+        value: What was dispatched last, or None where nothing was.
+    """
+    if value is None:
+        return True
+    name = active()
+    if name == "jax":
+        import jax
+
+        return all(leaf.is_ready() for leaf in jax.tree.leaves(value))
+    if name == "tensorflow" or on_cpu():
+        return True
+    import torch
+
+    return bool(torch.cuda.current_stream().query())
+
+
+def environment_of_neighbours() -> dict[str, str]:
+    """Return what must be in the environment of several processes that hold the same accelerator at once.
+
+    Otherwise the first of them takes most of its memory for itself.
+    """
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
 def peak_device_memory() -> int | None:
     """Return the largest number of bytes in use on the accelerator so far, or None where there is none."""
     name = active()

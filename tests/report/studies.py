@@ -14,6 +14,7 @@ from photofinish.data import PreparedData
 from photofinish.runs import (
     DataRecord,
     EpochRecord,
+    LoadRecord,
     ModelRecord,
     Predictions,
     RunFolder,
@@ -71,6 +72,7 @@ class Design:
     stages: int = 1
     sheets: bool = False
     picture_size: int | None = None
+    others: float = 0.03
 
 
 def write_study(path: Path, design: Design | None = None) -> StudyFolder:
@@ -200,6 +202,10 @@ def write_cell(
             validation=9.3,
             reestimate=1.2,
             evaluate=6.6,
+            compile_other=3.5,
+            warm_up=3 * entrant.step_seconds,
+            warm_up_steps=3,
+            stall=0.4,
             total=train + 50,
             step=StepSeconds(
                 median=entrant.step_seconds, low=0.98 * entrant.step_seconds, high=1.05 * entrant.step_seconds
@@ -213,6 +219,7 @@ def write_cell(
         peak_memory_bytes=1_900_000_000 + entrant.parameters * 16,
         versions=VERSIONS,
         hardware=HARDWARE,
+        load=LoadRecord(cores=2, start=0.2, end=2.4, others=design.others),
     )
     record.write(run.record)
     for stage in range(1, (design.stages if design.sheets else 0) + 1):

@@ -16,6 +16,7 @@ from photofinish.report.figures.intervals import accuracy_strip, accuracy_ticks,
 from photofinish.report.figures.reliability import reliability_diagram
 from photofinish.report.figures.svg import MARKERS, MODEL_STYLES, marker, tick_label, ticks
 from photofinish.report.material import Material
+from photofinish.report.times import PARTS
 from photofinish.study.results import Estimate
 
 STYLE = (files("photofinish.report") / "static" / "report.css").read_text(encoding="utf-8")
@@ -44,6 +45,15 @@ def test_every_colour_of_text_passes_contrast_on_its_ground(theme: str) -> None:
     inks = ["text", "muted", "link", "amber", *(f"c{index}" for index in range(MODEL_STYLES))]
     for name in inks:
         assert contrast(palette[name], palette["paper"]) >= 4.5, name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_part_of_the_time_has_a_colour_of_its_own_that_is_told_from_its_ground(theme: str) -> None:
+    palette = colours(theme)
+    shades = [palette[kind] for kind in PARTS]
+    assert len(set(shades)) == len(shades)
+    # WCAG 2.2, 1.4.11: what is needed to understand a graphic.
+    assert min(contrast(shade, palette["paper"]) for shade in shades) >= 3
 
 
 def blend(colour: str, ground: str, opacity: float) -> str:

@@ -19,6 +19,7 @@ from photofinish.study.cell import run_cell
 from photofinish.study.cells import FinishedCell
 from photofinish.study.race import Race, check_models
 from photofinish.study.warn import _features, _unfolded
+from photofinish.training.clock import WARM_UP_STEPS
 
 OWN = """
 import keras
@@ -67,6 +68,12 @@ def test_stages_are_recorded_and_their_first_pictures_kept(own: str, prepared: P
     assert record.seconds is not None
     assert sum(one.train_seconds for one in record.stages) == pytest.approx(record.seconds.train)
     assert record.train_images_per_second == pytest.approx(4 * 120 / record.seconds.train)
+    # Two stages, each with a program of its own.
+    assert record.seconds.warm_up_steps == 2 * WARM_UP_STEPS
+    assert record.seconds.warm_up is not None
+    assert record.seconds.stall is not None
+    assert 0 < record.seconds.warm_up + record.seconds.stall < record.seconds.train
+    assert record.load is not None
     assert RunRecord.read(run_folder.record) == record
     histories = [epoch.elapsed_seconds for epoch in read_epochs(run_folder.metrics)]
     assert histories == sorted(histories)

@@ -62,13 +62,13 @@ def trained(data: PreparedData, monkeypatch: pytest.MonkeyPatch, **changes: Any)
     """Train and return the weights before each epoch and at the end."""
     model = network()
     states: list[dict[str, Any]] = []
-    begin = loop._Trainer.train_epoch
+    begin = loop.Trainer.train_epoch
 
     def noted(self: Any, epoch: int) -> Any:
         states.append(values(model))
         return begin(self, epoch)
 
-    monkeypatch.setattr(loop._Trainer, "train_epoch", noted)
+    monkeypatch.setattr(loop.Trainer, "train_epoch", noted)
     settings = TrainingSettings.of(
         {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "reestimate_statistics": "never", **changes}
     )

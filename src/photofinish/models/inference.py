@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,10 @@ class Predictor:
         prepare: Applied to each batch on the device before the model, for example resizing.
         image_size: Height and width the model sees, which limits the batch.
         examples: Number of pictures in the largest set to come, which limits the batch too.
+
+    Attributes:
+        batch_size: Pictures in a batch.
+        from_cache: Whether the program was found compiled in the persistent cache.
     """
 
     def __init__(self, model: keras.Model, prepare: Callable[[Any], Any], image_size: int, examples: int) -> None:
@@ -53,7 +57,13 @@ class Predictor:
             return keras.ops.cast(model(prepare(images), training=False), "float32")
 
         self._step = backend.compiled(step, model.variables, assigns=False)
-        self._is_compiled = False
+        self._seconds: list[float] = []
+        self.from_cache = False
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds that the first batch, which compiles, took beyond the median of the others; with no others 0."""
+        return beyond_ordinary(self._seconds)
 
     def __call__(
         self,
@@ -69,6 +79,8 @@ class Predictor:
             notify: Is told how many are done, and of how many.
         """
         logits, seconds = [], []
+        first = 0 if self._seconds else 1
+        found = backend.programs_from_cache()
         for chosen in self._batches(indices):
             start = time.perf_counter()
             with backend.no_gradient():
@@ -76,13 +88,25 @@ class Predictor:
             seconds.append(time.perf_counter() - start)
             logits.append(output)
             notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
-        first = 0 if self._is_compiled else 1
-        self._is_compiled = True
+        self._seconds += seconds
+        self.from_cache |= backend.programs_from_cache() > found
         return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]), sum(seconds))
 
     def _batches(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         places = np.arange(-(-len(indices) // self.batch_size) * self.batch_size) % len(indices)
         yield from indices[places].reshape(-1, self.batch_size)
+
+
+def beyond_ordinary(seconds: Sequence[float] | NDArray[np.float64]) -> float:
+    """Return what the first of equal pieces of work took beyond the median of the others: what it cost to compile.
+
+    Where there are no others it is not known, and 0.
+
+    Examples:
+        >>> beyond_ordinary([5.0, 1.0, 1.2, 0.8]), beyond_ordinary([5.0]), beyond_ordinary([1.0, 2.0])
+        (4.0, 0.0, 0.0)
+    """
+    return max(0.0, float(seconds[0] - np.median(seconds[1:]))) if len(seconds) > 1 else 0.0
 
 
 def evaluation_batch_size(image_size: int, examples: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from photofinish.report import calibration, charts, confusions, mistakes, recipe, stages, tables, wording
+from photofinish.report import calibration, charts, confusions, mistakes, recipe, stages, tables, times, wording
 from photofinish.report.claims import claims
 from photofinish.report.figures.intervals import (
     accuracy_strip,
@@ -127,7 +127,7 @@ def _details(material: Material) -> dict[str, Any]:
         "recipe": recipe.recipe_table(material),
         "data_table_facts": recipe.data_table(material),
         "environment": recipe.environment_table(material),
-        "times": recipe.times_table(material),
+        **times.context(material),
         "stages": stages.stages_table(material),
         "sheets": stages.sheets(material),
         "not_equal": material.differences,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from photofinish.config import DataSettings, Ramp, TrainingSettings
-from photofinish.report import wording
 from photofinish.report.material import Material
 from photofinish.report.tables import Column, Field, Table
 from photofinish.study.plan import Plan
@@ -122,46 +121,6 @@ def environment_table(material: Material) -> Table:
     plan = material.plan
     rows = [*plan.hardware.items(), *plan.versions.items()]
     return _of_pairs("Machine and software when the study was planned.", rows)
-
-
-def times_table(material: Material) -> Table:
-    """Return where the time of every cell went."""
-    with_features = any(one.seconds.features for entrant in material.entrants for one in entrant.cells)
-    titles = ["Build", "Compile", "Train", "of it making batches", "Validate", "Re-estimate", "Evaluate", "Total"]
-    if with_features:
-        titles.insert(4, "of it features")
-    columns = (
-        Column("Cell", number=False),
-        *(Column(title) for title in titles),
-        Column("Training step", "median, quartiles"),
-    )
-    rows = []
-    for entrant in material.entrants:
-        for one in entrant.cells:
-            spent = one.seconds
-            parts = [
-                spent.build,
-                spent.compile,
-                spent.train,
-                spent.data,
-                spent.validation,
-                spent.reestimate,
-                spent.evaluate,
-                spent.total,
-            ]
-            notes = [""] * len(parts)
-            if with_features:
-                parts.insert(4, spent.features)
-                notes.insert(4, "from the cache" if one.record.features_from_cache else "")
-            quartiles = f"{wording.seconds(spent.step.low)} to {wording.seconds(spent.step.high)}"
-            rows.append(
-                (
-                    Field(one.cell.name),
-                    *(Field(wording.seconds(part), note, part) for part, note in zip(parts, notes, strict=True)),
-                    Field(wording.seconds(spent.step.median), quartiles, spent.step.median),
-                )
-            )
-    return Table("Where the time of every cell went, in wall time.", columns, tuple(rows), "cells/")
 
 
 def _of_pairs(caption: str, rows: Iterable[tuple[str, str]]) -> Table:

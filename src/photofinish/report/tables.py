@@ -102,11 +102,7 @@ def _seconds_range(seconds: Estimate) -> str:
     """The spread that was seen; a t interval of seconds would claim more than anyone asks of it."""
     if len(seconds.per_seed) < 2:
         return ""
-    shortest, longest = (wording.seconds(end(seconds.per_seed)) for end in (min, max))
-    if shortest == longest:
-        return ""
-    number, unit = shortest.split()
-    return f"{number if longest.endswith(unit) else shortest} to {longest}"
+    return wording.seconds_range(min(seconds.per_seed), max(seconds.per_seed))
 
 
 def _macs(model: ModelResult) -> Field:

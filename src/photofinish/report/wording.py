@@ -80,7 +80,11 @@ def seconds(value: float) -> str:
     Examples:
         >>> seconds(0.0123), seconds(5.25), seconds(95), seconds(754), seconds(9000)
         ('12 ms', '5.2 s', '95 s', '12.6 min', '2.5 h')
+        >>> seconds(0.0034), seconds(0)
+        ('3.4 ms', '0 ms')
     """
+    if 0 < value < 0.00995:
+        return f"{1000 * value:.1f} ms"
     if value < 1:
         return f"{1000 * value:.0f} ms"
     if value < 10:
@@ -90,6 +94,20 @@ def seconds(value: float) -> str:
     if value < 7200:
         return f"{value / 60:.1f} min"
     return f"{value / 3600:.1f} h"
+
+
+def seconds_range(shortest: float, longest: float) -> str:
+    """Return the ends of a range of durations, nothing where both are written alike.
+
+    Examples:
+        >>> seconds_range(0.105, 0.149), seconds_range(0.9, 1.2), seconds_range(0.0101, 0.0102)
+        ('105 to 149 ms', '900 ms to 1.2 s', '')
+    """
+    low, high = seconds(shortest), seconds(longest)
+    if low == high:
+        return ""
+    number, unit = low.split()
+    return f"{number if high.endswith(unit) else low} to {high}"
 
 
 def large(count: float) -> str:

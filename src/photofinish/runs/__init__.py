@@ -3,6 +3,7 @@
 from photofinish.runs.environment import hardware, peak_resident_bytes, versions
 from photofinish.runs.events import Notify, StageEvent, unheard
 from photofinish.runs.layout import RunFolder, StudyFolder, cell_name
+from photofinish.runs.load import LoadRecord, LoadWatch
 from photofinish.runs.pictures import Pictures
 from photofinish.runs.predictions import Predictions
 from photofinish.runs.records import (
@@ -20,6 +21,8 @@ from photofinish.runs.records import (
 __all__ = [
     "DataRecord",
     "EpochRecord",
+    "LoadRecord",
+    "LoadWatch",
     "ModelRecord",
     "Notify",
     "Pictures",

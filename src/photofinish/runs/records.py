@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from photofinish.config.base import Settings
 from photofinish.config.settings import CellSettings
 from photofinish.errors import StudyError
+from photofinish.runs.load import LoadRecord
 from photofinish.storage import read_json, write_json
 
 
@@ -88,7 +89,10 @@ class StageRecord(Settings):
 
 
 class StepSeconds(Settings):
-    """Seconds of one training step after warm-up: median and quartiles."""
+    """Seconds of one training step after warm-up, without waiting for data: median and quartiles.
+
+    A record without `TimeRecord.stall` was made by a version in which waiting was part of it.
+    """
 
     median: float
     low: float
@@ -103,13 +107,18 @@ class TimeRecord(Settings):
         compile: Tracing, compiling and first execution of the training step, beyond one step's ordinary time.
         train: All training steps, without compilation and validation.
         data: Part of `train` in which the processor made batches; the device may have computed meanwhile.
-        validation: Validation after each epoch.
-        reestimate: Estimating BatchNormalization's averages anew.
+        validation: Validation after each epoch, without compilation.
+        reestimate: Estimating BatchNormalization's averages anew, without compilation.
         evaluate: Predicting the validation and test pictures at the end.
         total: The whole run from the start of its process.
         step: One training step.
         features: Part of `train` in which the frozen network's features of the training pictures were computed, as
             measured then: later seeds find them in the cache.
+        compile_other: What `compile` is, of the programs that predict and estimate averages. In this and the next three
+            None is "not recorded": the run is of an older version.
+        warm_up: Part of `train`: the first steps after the one that compiled, in every stage, without waiting for data.
+        warm_up_steps: How many steps that were.
+        stall: Part of `train` in which the device waited for data, see `photofinish.training.clock.StepClock`.
     """
 
     build: float
@@ -122,6 +131,10 @@ class TimeRecord(Settings):
     total: float
     step: StepSeconds
     features: float = 0.0
+    compile_other: float | None = None
+    warm_up: float | None = None
+    warm_up_steps: int | None = None
+    stall: float | None = None
 
 
 class RunRecord(Settings):
@@ -138,14 +151,15 @@ class RunRecord(Settings):
         statistics_reestimated: Whether BatchNormalization's averages were estimated anew before evaluation.
         statistics_unfolded: Whether the weights' BatchNormalization was folded and given statistics before training.
         stages: The stages of training.
-        train_images_per_second: Pictures in a batch over the median step time; with several stages, or with features,
-            pictures of all epochs over the time of training.
+        train_images_per_second: Pictures in a batch over the median time from step to step, waiting for data included;
+            with several stages, or with features, pictures of all epochs over the time of training.
         inference_images_per_second: Pictures in a batch over the median time to predict one.
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
         versions: Versions of Python and the libraries that computed.
         hardware: Processor, cores, memory, accelerator.
         step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
         features_from_cache: Whether the frozen network's features were found in the cache.
+        load: What else the machine was doing.
         error: Why it failed.
     """
 
@@ -166,6 +180,7 @@ class RunRecord(Settings):
     hardware: dict[str, str] = Field(default_factory=dict)
     step_from_cache: bool = False
     features_from_cache: bool = False
+    load: LoadRecord | None = None
     error: str | None = None
 
     def write(self, path: Path) -> None:

@@ -19,6 +19,7 @@ from photofinish.errors import PhotofinishError
 from photofinish.runs import (
     DataRecord,
     EpochRecord,
+    LoadWatch,
     ModelRecord,
     Notify,
     RunFolder,
@@ -69,6 +70,7 @@ def run_cell(
         PhotofinishError: The model, its weights, the data or the training is at fault.
     """
     begin = time.perf_counter() if started is None else started
+    watch = LoadWatch()
     backend.select(settings.backend)
     # These import Keras, which reads the backend when it is imported.
     import keras
@@ -130,7 +132,7 @@ def run_cell(
 
     times = _times(trained, {"build": build_seconds, "evaluate": now - start, "total": now - begin})
     record = _record(settings, training, data.record, entrant, trained, images_per_second)
-    record = record.model_copy(update={"seconds": times})
+    record = record.model_copy(update={"seconds": times, "load": watch.record()})
     record.write(folder.record)
     notify(StageEvent(stage="finished"))
     return record
@@ -173,7 +175,7 @@ def _record(
         statistics_reestimated=outcome.statistics_reestimated,
         statistics_unfolded=trained.statistics_unfolded,
         stages=_stage_records(trained),
-        train_images_per_second=by_time if is_uneven else training.batch_size / outcome.clock.step.median,
+        train_images_per_second=by_time if is_uneven else training.batch_size / outcome.clock.pace,
         inference_images_per_second=images_per_second,
         peak_memory_bytes=backend.peak_device_memory() or peak_resident_bytes(),
         step_from_cache=outcome.step_from_cache,
@@ -184,15 +186,20 @@ def _record(
 
 
 def _times(trained: Trained, seconds: dict[str, float]) -> TimeRecord:
-    outcome = trained.outcome
+    outcome, clock = trained.outcome, trained.outcome.clock
+    of_features = trained.features.compile_seconds if trained.features else 0.0
     return TimeRecord(
         **seconds,
-        compile=outcome.clock.compile_seconds,
+        compile=clock.compile_seconds,
+        compile_other=outcome.other_compile_seconds + of_features,
         train=trained.train_seconds,
-        data=outcome.clock.data_seconds,
+        warm_up=clock.warm_up_seconds,
+        warm_up_steps=clock.warm_up_steps,
+        data=clock.data_seconds,
+        stall=clock.stall_seconds,
         validation=outcome.validation_seconds,
         reestimate=outcome.reestimation_seconds,
-        step=outcome.clock.step,
+        step=clock.step,
         features=trained.feature_seconds,
     )
 

@@ -36,6 +36,7 @@ def warnings_of(
         *_features(plan, finished),
         *_joined(plan),
         *_compilation(plan, finished),
+        *_other_load(plan, finished),
     ]
 
 
@@ -100,6 +101,25 @@ def _compilation(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
     warm = [name for name in plan.models if name not in cold and any(one.cell.model == name for one in finished)]
     if warm:
         yield f"The compile time of {', '.join(warm)} is that of finding the training step in the compilation cache."
+
+
+def _other_load(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    """Name the cells whose times were measured beside other heavy work."""
+    loads = []
+    who = []
+    for name in plan.models:
+        own = [one for one in finished if one.cell.model == name]
+        beside = [(one.cell.seed, one.record.load) for one in own if one.record.load and one.record.load.is_heavy]
+        loads += [load for _, load in beside]
+        seeds = ", ".join(str(seed) for seed, _ in beside)
+        if beside:
+            who.append(name if len(beside) == len(own) else f"{name} (seed {seeds})")
+    if who:
+        worst = max(loads, key=lambda load: (load.others or 0.0, load.peak))
+        yield (
+            f"{', '.join(who)} ran beside other heavy work: {worst.evidence}. Times are longer than on a quiet "
+            "machine, and those of different models may not be compared."
+        )
 
 
 def _joined(plan: Plan) -> Iterator[str]:

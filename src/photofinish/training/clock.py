@@ -1,8 +1,10 @@
-"""Where the time of training goes: compilation, steps, making batches."""
+"""Where the time of training goes: compilation, warm-up, steps, waiting for data."""
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,53 +12,116 @@ import numpy as np
 
 from photofinish import backend
 from photofinish.runs import StepSeconds
+from photofinish.runs.environment import usable_cores
 
 # The device is waited for about this often: seldom enough not to hold it up, often enough for a live display.
 SECONDS_BETWEEN_WAITS = 0.25
+# Memory, caches and thread pools settle in the first steps of a program; these are timed one by one.
+WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps from one wait for the device to the next.
+
+    Attributes:
+        seconds: Wall time.
+        steps: Number of steps.
+        stall: Part of `seconds` in which the device waited for data.
+    """
+
+    seconds: float
+    steps: int
+    stall: float
+
+    @property
+    def pace(self) -> float:
+        """Seconds from step to step."""
+        return self.seconds / self.steps
+
+    @property
+    def compute(self) -> float:
+        """Seconds of one step, without waiting for data."""
+        return (self.seconds - self.stall) / self.steps
 
 
 @dataclass
 class _Program:
     """The steps of one compiled program: the first, which compiles, apart from the others."""
 
-    first: float | None = None
-    windows: list[tuple[float, int]] = field(default_factory=list)
+    first: Window | None = None
+    windows: list[Window] = field(default_factory=list)
 
     @property
-    def seconds_per_step(self) -> list[float]:
-        return [seconds / steps for seconds, steps in self.windows]
+    def warm_up(self) -> list[Window]:
+        return self.windows[:WARM_UP_STEPS]
+
+    @property
+    def steady(self) -> list[Window]:
+        """The windows after warm-up; in a training that ended before, the best that is known."""
+        return self.windows[WARM_UP_STEPS:] or self.windows
+
+    @property
+    def step_when_waited_for(self) -> float:
+        """Seconds of a step of which both ends were seen."""
+        return statistics.median(window.compute for window in self.warm_up) if self.windows else 0.0
 
     @property
     def ordinary(self) -> float:
-        """Seconds of an ordinary step; where there was only the first one, all it took."""
-        return float(np.median(self.seconds_per_step)) if self.windows else self.first or 0.0
+        """Seconds of an ordinary step, data aside; where there was only the first one, all it took."""
+        if not self.windows:
+            return self.first.compute if self.first else 0.0
+        return float(np.median([window.compute for window in self.steady]))
 
     @property
     def compilation(self) -> float:
-        return max(0.0, (self.first or 0.0) - self.ordinary)
+        return max(0.0, self.first.compute - self.ordinary) if self.first else 0.0
+
+    @property
+    def stall(self) -> float:
+        return (self.first.stall if self.first else 0.0) + sum(window.stall for window in self.windows)
 
     @property
     def training(self) -> float:
-        return self.ordinary + sum(seconds for seconds, _ in self.windows)
+        first = self.first.stall + self.ordinary if self.first else 0.0
+        return first + sum(window.seconds for window in self.windows)
 
 
 class StepClock:
     """Times steps that are dispatched faster than they are computed.
 
     Steps are timed in windows, from one wait for the device to the next. The first step of every program, which
-    compiles, is kept apart.
+    compiles, is kept apart, and so are the `WARM_UP_STEPS` after it.
+
+    The device waits for data (it stalls) while a batch is made and it has nothing left to compute. It is asked before
+    and after (`backend.is_idle`):
+
+    - It was idle before: all the time of making the batch is a stall.
+    - It became idle meanwhile: what came after that moment is. The moment is reckoned from the last step's dispatch and
+      the time of a step in warm-up, where every step is waited for.
+    - It is still busy: none is, the batch was made behind its back. A processor, however, lends the cores on which the
+      batch is made; what that costs is the processor time of our thread over the number of cores.
+
+    The copy from host to device belongs to the step.
 
     Attributes:
-        data_seconds: Seconds spent making batches.
+        data_seconds: Seconds in which the host made batches, whatever the device did.
     """
 
     def __init__(self) -> None:
         self.data_seconds = 0.0
+        self._share_of_cores = 1 / usable_cores() if backend.on_cpu() else 0.0
         self._programs = [_Program()]
+        self._outputs: Any = None
+        self._free_at = 0.0
+        self._dispatched = 0.0
         self._window_start = 0.0
         self._window_steps = 0
+        self._window_stall = 0.0
         self._steps_between_waits = 1
         self._begin = 0.0
+        self._begin_on_core = 0.0
+        self._was_idle = True
         self._epoch_start = 0.0
 
     def begin_program(self) -> None:
@@ -70,14 +135,26 @@ class StepClock:
         self._epoch_start = self.train_seconds
         self._window_start = time.perf_counter()
         self._window_steps = 0
+        self._window_stall = 0.0
 
     def begin(self) -> None:
         """Start a step, before its batch is made."""
-        self._begin = time.perf_counter()
+        self._was_idle = backend.is_idle(self._outputs)
+        self._begin, self._begin_on_core = time.perf_counter(), time.thread_time()
 
     def data_ready(self) -> None:
         """Note that the batch is made."""
-        self.data_seconds += time.perf_counter() - self._begin
+        now = self._dispatched = time.perf_counter()
+        spent = now - self._begin
+        self.data_seconds += spent
+        if self._was_idle:
+            self._window_stall += spent
+            return
+        busy = spent
+        if backend.is_idle(self._outputs):
+            busy = min(max(0.0, self._free_at - self._begin), spent)
+        on_core = (time.thread_time() - self._begin_on_core) * self._share_of_cores
+        self._window_stall += spent - busy + on_core * (busy / spent if spent else 0.0)
 
     def end(self, outputs: Any) -> bool:
         """End a step; return whether the device was waited for, so that `outputs` can be read at no cost.
@@ -85,6 +162,8 @@ class StepClock:
         Args:
             outputs: What the step returned.
         """
+        self._outputs = outputs
+        self._free_at = max(self._free_at, self._dispatched) + self._programs[-1].step_when_waited_for
         self._window_steps += 1
         if self._programs[-1].first is not None and self._window_steps < self._steps_between_waits:
             return False
@@ -97,24 +176,40 @@ class StepClock:
             return
         backend.wait(outputs)
         now = time.perf_counter()
-        seconds = now - self._window_start
+        window = Window(now - self._window_start, self._window_steps, self._window_stall)
         program = self._programs[-1]
         if program.first is None:
-            program.first = seconds
+            program.first = window
         else:
-            program.windows.append((seconds, self._window_steps))
-            self._steps_between_waits = max(1, int(SECONDS_BETWEEN_WAITS / max(program.ordinary, 1e-6)))
-        self._window_start = now
+            program.windows.append(window)
+            if len(program.windows) >= WARM_UP_STEPS:
+                # Of the last ones only (at first those of warm-up): in a training of days there are a million.
+                pace = float(np.median([one.pace for one in program.windows[-WARM_UP_STEPS:]]))
+                self._steps_between_waits = max(1, int(SECONDS_BETWEEN_WAITS / max(pace, 1e-6)))
+        self._window_start = self._free_at = now
         self._window_steps = 0
+        self._window_stall = 0.0
 
     @property
     def step(self) -> StepSeconds:
-        """Seconds of a step: median and quartiles over the windows of all programs."""
-        windows = [seconds for program in self._programs for seconds in program.seconds_per_step]
-        if not windows:
+        """Seconds of a step after warm-up, without waiting for data: median and quartiles over all windows."""
+        return self._over_windows([window.compute for window in self._steady])
+
+    @property
+    def pace(self) -> float:
+        """Seconds from step to step after warm-up, waiting for data included: median over all windows."""
+        return self._over_windows([window.pace for window in self._steady]).median
+
+    @property
+    def _steady(self) -> list[Window]:
+        steady = [window for program in self._programs for window in program.windows[WARM_UP_STEPS:]]
+        return steady or [window for program in self._programs for window in program.windows]
+
+    def _over_windows(self, seconds: Sequence[float]) -> StepSeconds:
+        if not seconds:
             only = self._programs[0].ordinary
             return StepSeconds(median=only, low=only, high=only)
-        low, median, high = np.quantile(windows, (0.25, 0.5, 0.75))
+        low, median, high = np.quantile(seconds, (0.25, 0.5, 0.75))
         return StepSeconds(median=float(median), low=float(low), high=float(high))
 
     @property
@@ -123,10 +218,26 @@ class StepClock:
         return sum(program.compilation for program in self._programs)
 
     @property
+    def warm_up_seconds(self) -> float:
+        """Seconds of the `WARM_UP_STEPS` after each first step, without waiting for data."""
+        return sum(window.compute * window.steps for program in self._programs for window in program.warm_up)
+
+    @property
+    def warm_up_steps(self) -> int:
+        """How many steps those were."""
+        return sum(window.steps for program in self._programs for window in program.warm_up)
+
+    @property
+    def stall_seconds(self) -> float:
+        """Seconds in which the device waited for data."""
+        return sum(program.stall for program in self._programs)
+
+    @property
     def train_seconds(self) -> float:
         """Seconds of all steps so far, the first of a program counted with the median of its others.
 
-        The only step of a program counts in full, compilation included: the two cannot be told apart.
+        Warm-up and waiting for data are part of it. The only step of a program counts in full, compilation included:
+        the two cannot be told apart.
         """
         return sum(program.training for program in self._programs)
 

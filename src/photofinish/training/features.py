@@ -65,6 +65,11 @@ class Features:
         self.from_cache = True
         self._predictor: Predictor | None = None
 
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds that compiling the network took, 0 where every feature was found."""
+        return self._predictor.compile_seconds if self._predictor else 0.0
+
     def of(self, splits: Sequence[str]) -> tuple[PreparedData, dict[str, SplitTime]]:
         """Return the data with features in place of pictures, and what the features of each split cost.
 

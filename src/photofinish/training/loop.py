@@ -21,7 +21,7 @@ from photofinish.data import PreparedData, batches, epoch_order
 from photofinish.data.augment import augmentation_draws, resize
 from photofinish.errors import TrainingError
 from photofinish.models import Anatomy
-from photofinish.models.inference import Predictor
+from photofinish.models.inference import Predictor, beyond_ordinary
 from photofinish.runs import EpochRecord, Notify, StageEvent
 from photofinish.training.clock import StepClock
 from photofinish.training.freezing import Freezing, rates_below
@@ -45,8 +45,10 @@ class TrainingOutcome:
         steps: Steps taken.
         clock: Where the time went.
         stages: The stages it went through.
-        validation_seconds: Seconds of validation after each epoch, in all.
-        reestimation_seconds: Seconds spent on BatchNormalization's averages.
+        validation_seconds: Seconds of validation after each epoch, in all, without compilation.
+        reestimation_seconds: Seconds spent on BatchNormalization's averages, without compilation.
+        other_compile_seconds: Seconds that the first batches of both took beyond ordinary ones; where there was one
+            batch only, unknown: 0.
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
         step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
@@ -57,6 +59,7 @@ class TrainingOutcome:
     stages: tuple[Stage, ...]
     validation_seconds: float
     reestimation_seconds: float
+    other_compile_seconds: float
     statistics_reestimated: bool
     predictor: Predictor
     step_from_cache: bool
@@ -92,7 +95,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     Raises:
         TrainingError: The loss is no longer a number.
     """
-    trainer = _Trainer(model, data, image_size, settings, seed, anatomy, notify)
+    trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify)
     validation_seconds = elapsed = 0.0
     for epoch in range(1, settings.epochs + 1):
         if epoch in trainer.stages:
@@ -120,20 +123,31 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         )
     start = time.perf_counter()
     reestimated = trainer.finish()
+    reestimation_seconds = time.perf_counter() - start
+    compilation = trainer.predictor.compile_seconds
     return TrainingOutcome(
         steps=trainer.steps,
         clock=trainer.clock,
         stages=tuple(trainer.stages.values()),
-        validation_seconds=validation_seconds,
-        reestimation_seconds=time.perf_counter() - start,
+        validation_seconds=validation_seconds - compilation,
+        reestimation_seconds=reestimation_seconds - trainer.reestimation_compile_seconds,
+        other_compile_seconds=compilation + trainer.reestimation_compile_seconds,
         statistics_reestimated=reestimated,
         predictor=trainer.predictor,
         step_from_cache=trainer.step_from_cache,
     )
 
 
-class _Trainer:
-    """A network in training: its compiled step, and how far it has come."""
+class Trainer:
+    """A network in training: its compiled step, and how far it has come.
+
+    Attributes:
+        clock: Where the time went.
+        predictor: The compiled network, which validates.
+        steps: Steps taken.
+        step_from_cache: Whether the step of any stage was found compiled in the persistent cache.
+        reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
+    """
 
     stage: Stage
     step: Callable[..., Any]
@@ -166,6 +180,7 @@ class _Trainer:
         self.first_pictures: tuple[NDArray[Any], ...] = ()
         self.steps = 0
         self.step_from_cache = False
+        self.reestimation_compile_seconds = 0.0
         self.rate = 0.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
@@ -188,18 +203,24 @@ class _Trainer:
         self.clock.begin_program()
         self.first_pictures = ()
 
-    def train_epoch(self, epoch: int) -> Totals:
-        """Show the network every training picture once."""
+    def train_epoch(self, epoch: int, indices: NDArray[np.int64] | None = None) -> Totals:
+        """Show the network every training picture once.
+
+        Args:
+            epoch: Decides, with the seed, order and augmentation.
+            indices: Show it these pictures instead.
+        """
+        indices = self.indices if indices is None else indices
         totals = Totals()
         sums: Any = ()
         self.clock.begin_epoch()
         self.clock.begin()
-        order = epoch_order(len(self.indices), self.seed, epoch)
-        draws = augmentation_draws(len(self.indices), self.seed, epoch, self.stage.conditions.augmentation)
+        order = epoch_order(len(indices), self.seed, epoch)
+        draws = augmentation_draws(len(indices), self.seed, epoch, self.stage.conditions.augmentation)
         self.clock.data_ready()
         for batch in batches(order, self.settings.batch_size):
             self.clock.begin()
-            chosen = self.indices[batch.indices]
+            chosen = indices[batch.indices]
             arguments = (self.data.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
             self.clock.data_ready()
             self.rate = learning_rate(self.settings, self.steps, self.steps_per_epoch)
@@ -260,11 +281,15 @@ class _Trainer:
         if not _reestimates(self.settings, self.steps):
             return False
         pictures = first_batches(self.data, self.settings.batch_size, self.seed)
+        ends = [time.perf_counter()]
 
         def notify(done: int) -> None:
+            ends.append(time.perf_counter())
             self.notify(StageEvent(stage="re-estimating", done=done, total=len(pictures)))
 
-        return reestimate_statistics(self.model, self.prepare, pictures, notify)
+        reestimated = reestimate_statistics(self.model, self.prepare, pictures, notify)
+        self.reestimation_compile_seconds = beyond_ordinary(np.diff(ends))
+        return reestimated
 
     def _report(self, epoch: int, totals: Totals) -> None:
         """Tell how the epoch goes, and stop where there is nothing left to save."""

@@ -171,8 +171,12 @@ def epoch_axis(epochs: int) -> Axis:
     return Axis("epoch", list(range(0, epochs + step, step)), lambda value: f"epoch {value:g}")
 
 
-def time_axis(longest: float) -> tuple[Axis, float]:
+def time_axis(longest: float, what: str = "training time") -> tuple[Axis, float]:
     """Return an axis of durations in a fitting unit, and the seconds in that unit.
+
+    Args:
+        longest: Seconds that it must reach.
+        what: What takes so long.
 
     Examples:
         >>> axis, unit = time_axis(600)
@@ -184,7 +188,7 @@ def time_axis(longest: float) -> tuple[Axis, float]:
         for size, name in ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
         if longest > 2 * size or size == 1
     )
-    axis = Axis(f"training time, {name}", ticks(0, longest / unit, 6), lambda value: f"{value:.1f} {name}")
+    axis = Axis(f"{what}, {name}", ticks(0, longest / unit, 6), lambda value: f"{value:.1f} {name}")
     return axis, unit
 
 

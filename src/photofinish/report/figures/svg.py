@@ -99,7 +99,7 @@ def drawing(
         description: What it shows, in words.
         content: The drawing.
         class_: Class of the `svg` element.
-        hover: JSON for the script: `[[x, y or null, text, model or nothing], ...]`.
+        hover: JSON for the script, from `hover_points`.
     """
     more = {"data_hover": hover, "tabindex": 0} if hover else {}
     return element(
@@ -116,13 +116,20 @@ def drawing(
     )
 
 
-def hover_points(points: Sequence[tuple[float, float | None, str] | tuple[float, float | None, str, int]]) -> str:
+def hover_points(
+    points: Sequence[tuple[float, float | None, str] | tuple[float, float | None, str, int]],
+    reaches: Sequence[float] = (),
+) -> str:
     """Return the JSON of hover texts for `drawing`.
 
     Args:
-        points: Position, text and, where the reader may hide models, the place of the model it belongs to.
+        points: Position (no `y`: at any height), text and, where the reader may hide models, the place of the model it
+            belongs to.
+        reaches: For each point, of a model, half the width of what it stands for: the pointer may be anywhere on it.
     """
     rows = [[round(x, 1), None if y is None else round(y, 1), *rest] for x, y, *rest in points]
+    for row, reach in zip(rows, reaches, strict=False):
+        row.append(round(reach, 1))
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -104,7 +104,8 @@ for (const figure of document.querySelectorAll("svg[data-hover]")) {
   figure.addEventListener("pointermove", (event) => {
     const box = figure.getBoundingClientRect(), scale = box.width / figure.viewBox.baseVal.width;
     const x = (event.clientX - box.left) / scale, y = (event.clientY - box.top) / scale;
-    const far = ([px, py]) => Math.hypot(px - x, py === null ? 0 : py - y);
+    const far = ([px, py, , , reach = 0]) =>
+      Math.hypot(Math.max(0, Math.abs(px - x) - reach), py === null ? 0 : py - y);
     const points = shown();
     if (!points.length) return;
     let best = 0;
