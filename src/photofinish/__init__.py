@@ -16,16 +16,17 @@ from photofinish.errors import PhotofinishError
 
 if TYPE_CHECKING:
     from photofinish import models
-    from photofinish.api import Study, compare, train
+    from photofinish.api import Study, benchmark, compare, train
     from photofinish.config import RECIPES
 
 __version__ = importlib.metadata.version("photofinish")
-__all__ = ["RECIPES", "PhotofinishError", "Study", "compare", "models", "train"]
+__all__ = ["RECIPES", "PhotofinishError", "Study", "benchmark", "compare", "models", "train"]
 
 # Imported when first used: `import photofinish` takes no time, and Keras is not imported before it is needed.
 _HOMES = {
     "RECIPES": "photofinish.config",
     "Study": "photofinish.api",
+    "benchmark": "photofinish.api",
     "compare": "photofinish.api",
     "train": "photofinish.api",
 }

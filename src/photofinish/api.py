@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photofinish.config import CellSettings, resolve
+from photofinish.config import BenchmarkSettings, CellSettings, resolve
 from photofinish.data import Progress
 from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
+from photofinish.runs.benchmark import BenchmarkRecord
+from photofinish.study.benchmark.conduct import run_benchmark
 from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, prepare_race, run_race
@@ -140,3 +142,37 @@ def train(
     if record.status == "failed":
         raise PhotofinishError(f"{model} failed: {record.error}")
     return folder.path, record
+
+
+def benchmark(
+    models: Sequence[str],
+    *,
+    backend: str = DEFAULT_BACKEND,
+    output: str | Path | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+    command: str = "",
+    **settings: Any,
+) -> BenchmarkRecord:
+    """Time models beside each other on this machine, each in its own process, taking turns.
+
+    Training and prediction are those of `compare`, on pictures of noise: what is in them changes no time.
+
+    Args:
+        models: Names from the catalog, or `path/to/model.py:function`.
+        backend: As for `compare`.
+        output: A folder for the dated record; None writes none.
+        notify: Is told what is being done.
+        command: The command line, for the record.
+        settings: Any setting of `BenchmarkSettings`, for example `image_size=224`.
+
+    Returns:
+        The record; a model that failed has an `error` and no figures.
+
+    Raises:
+        PhotofinishError: Something that the message names, and how to mend it.
+    """
+    chosen = {"models": tuple(dict.fromkeys(models)), "backend": backend, **settings}
+    record = run_benchmark(BenchmarkSettings.of(chosen), notify, command)
+    if output is not None:
+        record.write(Path(output))
+    return record

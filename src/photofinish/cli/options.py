@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from photofinish.config import DataSettings, Ramp, Settings, TrainingSettings
+from photofinish.config import BenchmarkSettings, DataSettings, Ramp, Settings, TrainingSettings
 
 Panels = dict[str, type[Settings]]
 DATA_PANEL: Panels = {"Data": DataSettings}
 ALL_PANELS: Panels = {**DATA_PANEL, "Training": TrainingSettings}
-# `--data` sets it.
-NOT_OPTIONS = frozenset({"source"})
+BENCHMARK_PANEL: Panels = {"Benchmark": BenchmarkSettings}
+# `--data`, the arguments and `--backend` set them.
+NOT_OPTIONS = frozenset({"source", "models", "backend"})
 # What is typed to take back a recipe's value, as in `--weights none`.
 NONE = "none"
 
@@ -55,6 +56,11 @@ def with_settings(command: Callable[..., None], panels: Panels = ALL_PANELS) -> 
 def with_data_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every setting of the data; see `with_settings`."""
     return with_settings(command, DATA_PANEL)
+
+
+def with_benchmark_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting of a benchmark; see `with_settings`."""
+    return with_settings(command, BENCHMARK_PANEL)
 
 
 def _option(group: type[Settings], name: str, panel: str) -> Any:

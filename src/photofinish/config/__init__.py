@@ -1,6 +1,7 @@
 """Settings: frozen, validated, complete. A typing error in a setting is refused, never swallowed."""
 
 from photofinish.config.base import Settings
+from photofinish.config.benchmark import BenchmarkSettings
 from photofinish.config.names import is_custom
 from photofinish.config.ramps import Ramp
 from photofinish.config.recipe import Published, PublishedFigure, Recipe
@@ -11,6 +12,7 @@ from photofinish.config.weights import weights_by_model, weights_for
 
 __all__ = [
     "RECIPES",
+    "BenchmarkSettings",
     "CellSettings",
     "DataSettings",
     "Published",

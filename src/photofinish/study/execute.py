@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -17,9 +12,10 @@ from pydantic import ValidationError
 from photofinish.config import CellSettings
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent
+from photofinish.study.processes import exit_in_words, worker_process
 from photofinish.study.worker import Message, Task
 
-SECONDS_TO_STOP = 10.0
+WORKER = "photofinish.study.worker"
 LOCK = ".lock"
 
 
@@ -110,7 +106,7 @@ def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | No
     log = RunFolder(task.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
-    with log.open("wb") as errors, _process(errors.fileno()) as process:
+    with log.open("wb") as errors, worker_process(WORKER, errors.fileno()) as process:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(task.model_dump_json().encode())
@@ -128,47 +124,8 @@ def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | No
                 error = message.error
         code = process.wait()
     if error is None and code != 0:
-        return f"its process ended with {_exit_in_words(code)} (details in {log})"
+        return f"its process ended with {exit_in_words(code)} (details in {log})"
     return error
-
-
-@contextlib.contextmanager
-def _process(errors: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a worker in its own session, and leave none behind.
-
-    The terminal sends Ctrl-C to every process of its foreground group; the worker is to be stopped by us, once.
-    """
-    process = subprocess.Popen(  # our own module, by the interpreter we run in
-        # -P: a file in the current folder must not stand in for a library of its name.
-        [sys.executable, "-P", "-m", "photofinish.study.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        start_new_session=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-
-
-def _exit_in_words(code: int) -> str:
-    """Name the signal behind a negative exit code; the system kills what outgrows its memory with SIGKILL."""
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"{name} (often a sign of too little memory)" if name == "SIGKILL" else name
 
 
 def only_one(folder: Path) -> filelock.BaseFileLock:

@@ -6,16 +6,15 @@ print goes to the cell's log.
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TextIO
 
 from photofinish.config import CellSettings, Settings
 from photofinish.errors import PhotofinishError
 from photofinish.runs import RunFolder
 from photofinish.study.cell import run_cell
+from photofinish.study.processes import first_line, keep_output_for_messages
 
 EXIT_KNOWN_ERROR = 1
 EXIT_DEFECT = 70
@@ -49,7 +48,7 @@ def main() -> int:
     """Run the cell that standard input describes."""
     task = Task.model_validate_json(sys.stdin.read())
     folder = RunFolder(task.folder)
-    output = _keep_output_for_messages(folder.log)
+    output = keep_output_for_messages(folder.log)
 
     def say(message: Message) -> None:
         output.write(message.model_dump_json(exclude_none=True) + "\n")
@@ -71,23 +70,9 @@ def main() -> int:
         return EXIT_KNOWN_ERROR
     except Exception as error:  # noqa: BLE001  # the last line of defence: to the log in full, to the parent in a line
         traceback.print_exc()
-        say(Message(error=f"{type(error).__name__}: {_first_line(error)} (details in {folder.log})"))
+        say(Message(error=f"{type(error).__name__}: {first_line(error)} (details in {folder.log})"))
         return EXIT_DEFECT
     return 0
-
-
-def _keep_output_for_messages(log: Path) -> TextIO:
-    """Send what libraries print to the log, and return the real standard output."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with log.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    return messages
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "no message")
 
 
 if __name__ == "__main__":
