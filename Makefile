@@ -16,7 +16,7 @@ compare: $(ENVIRONMENT)/.runtime
 	$(BIN)/photofinish compare efficientnetv2-b0 resnet50 --recipe quick --seeds 2 --output studies/quick
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope
 
 lint: $(ENVIRONMENT)/.test
 	$(BIN)/ruff check

@@ -67,6 +67,12 @@ def studies() -> ModuleType:
     return load_module("report/studies.py")
 
 
+@pytest.fixture(scope="session")
+def browser() -> ModuleType:
+    """A real browser for reports."""
+    return load_module("report/browser.py")
+
+
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A server on the loopback interface that misbehaves on demand."""
