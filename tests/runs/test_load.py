@@ -103,16 +103,17 @@ def test_heavy_is_a_tenth_of_the_cores_or_a_load_average_beyond_what_we_make_our
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system does not tell what its cores do")
-def test_a_process_that_is_not_ours_is_seen_at_work_and_one_of_ours_is_not() -> None:
-    busy = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: pass"
-    watch = LoadWatch()
-    # Until it is waited for, the system does not count its time as ours.
-    stranger = subprocess.Popen([sys.executable, "-c", busy])
-    time.sleep(0.6)
-    before = watch.record().others
-    stranger.wait()
-    after = watch.record().others
-    assert before is not None
-    assert after is not None
-    # However busy the machine is otherwise: what became ours is no longer another's.
-    assert before > after
+def test_a_process_at_work_is_another_until_it_was_ours_and_has_ended() -> None:
+    work = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+    watch, start, own = LoadWatch(), time.perf_counter(), load._own_seconds()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", work], **pipes) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        taken, elapsed = watch.record().others, time.perf_counter() - start
+        assert load._own_seconds() - own < 0.4
+        process.communicate(b"\n")
+    # The system counts in ticks of a hundredth of a second.
+    assert taken is not None
+    assert taken * elapsed >= 0.4
+    assert load._own_seconds() - own >= 0.4

@@ -75,12 +75,12 @@ def test_every_figure_is_positive_and_they_agree_with_one_another(measured: tupl
         # A step and the waiting for its data make the pace.
         pace = 32 / model.training.images_per_second.median
         step = model.training.step_seconds.median
-        assert 0 < step <= pace
+        assert 0 < step <= pace * 1.000001
         assert 0 <= model.training.waiting_share < 1
         latency = model.inference.latency_seconds
         assert 0 < latency.p50 <= latency.p90 <= latency.p99
         assert model.inference.latency_calls == sum(turn.calls for turn in turns_of(record, model.name, "latency"))
-        assert model.inference.batch_size == evaluation_batch_size(16, 256) == 256
+        assert model.inference.batch_size == evaluation_batch_size(16, 10_240) == 256
         assert model.training.memory.host_bytes >= model.inference.memory.host_bytes
     # Convolutions of 3x3 with 32 channels, and a linear layer to ten classes.
     assert [model.parameters for model in record.models] == [896 + 2 * 9248 + 330, 896 + 5 * 9248 + 330]

@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", EXIT_FAILED)
     if code == EXIT_INTERRUPTED:  # typer may have turned the interrupt into this code
-        return _fail("stopped; run the same command again to go on from the last finished cell", EXIT_INTERRUPTED)
+        return _fail(
+            "stopped; run the same command again: a race goes on from its last finished cell", EXIT_INTERRUPTED
+        )
     return code if isinstance(code, int) else 0
 
 

@@ -71,8 +71,7 @@ def _prepare(
     import keras
 
     from photofinish.models import Head, build, count_macs, count_parameters
-    from photofinish.models.inference import LARGEST_BATCH
-    from photofinish.study.benchmark.measures import Prediction, Training, noise
+    from photofinish.study.benchmark.measures import MANY, Prediction, Training, noise
 
     settings = task.settings
     keras.config.set_dtype_policy(PRECISION_POLICIES[settings.precision])
@@ -83,7 +82,7 @@ def _prepare(
     data = noise(settings)
     if settings.part != "training":
         doing("compiling prediction")
-        measures["inference"] = Prediction(entrant.model, data, settings, LARGEST_BATCH)
+        measures["inference"] = Prediction(entrant.model, data, settings, MANY)
         measures["latency"] = Prediction(entrant.model, data, settings, 1)
         memory["inference"] = memory["latency"] = _memory()
     if settings.part != "inference":
