@@ -1,7 +1,6 @@
 """Runs the command line as a user does: in its own process, in an empty folder."""
 
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +9,13 @@ from pathlib import Path
 import pytest
 
 TINY = Path(__file__).with_name("tiny.py")
+# Where the tests run in the background, their shell has them ignore Ctrl-C, and children inherit that. A `preexec_fn`
+# would fork this process, which JAX, where another test has imported it, warns of.
+HEEDS_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,12 @@ class CommandLine:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `photofinish` and return its process."""
         return subprocess.Popen(
-            [sys.executable, "-m", "photofinish", *arguments],
+            [sys.executable, "-c", HEEDS_INTERRUPTS, sys.executable, "-m", "photofinish", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # Where the tests run in the background, their shell has them ignore Ctrl-C, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
         )
 
 
