@@ -73,6 +73,12 @@ def browser() -> ModuleType:
     return load_module("report/browser.py")
 
 
+@pytest.fixture(scope="session")
+def simulated() -> ModuleType:
+    """Races whose truth is known, as the benchmarks simulate them."""
+    return load_module("../benchmarks/simulated.py")
+
+
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A server on the loopback interface that misbehaves on demand."""

@@ -16,18 +16,33 @@ from photofinish.errors import PhotofinishError
 
 if TYPE_CHECKING:
     from photofinish import models
-    from photofinish.api import Study, benchmark, compare, train
+    from photofinish.api import Study, benchmark, compare, join, plan, train
     from photofinish.config import RECIPES
+    from photofinish.study.forecast import Forecast
 
 __version__ = importlib.metadata.version("photofinish")
-__all__ = ["RECIPES", "PhotofinishError", "Study", "benchmark", "compare", "models", "train"]
+__all__ = [
+    "RECIPES",
+    "Forecast",
+    "PhotofinishError",
+    "Study",
+    "benchmark",
+    "compare",
+    "join",
+    "models",
+    "plan",
+    "train",
+]
 
 # Imported when first used: `import photofinish` takes no time, and Keras is not imported before it is needed.
 _HOMES = {
     "RECIPES": "photofinish.config",
+    "Forecast": "photofinish.study.forecast",
     "Study": "photofinish.api",
     "benchmark": "photofinish.api",
     "compare": "photofinish.api",
+    "join": "photofinish.api",
+    "plan": "photofinish.api",
     "train": "photofinish.api",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,13 @@ from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
 from photofinish.runs.benchmark import BenchmarkRecord
+from photofinish.storage.folders import building
+from photofinish.study.assumptions import Given
 from photofinish.study.benchmark.conduct import run_benchmark
+from photofinish.study.collect import collect
 from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
+from photofinish.study.forecast import Forecast, forecast
+from photofinish.study.joining import join_studies, require_joinable_into
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results
@@ -71,11 +76,88 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
+    race = _race(models, data, recipe, seeds, backend, settings, command)
+    folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress)
+    with only_one(folder.path):
+        write_report(folder)
+    failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
+    return Study(folder.path, results, folder.report_html, tuple(failed))
+
+
+def plan(  # noqa: PLR0913  # as `compare`, and what is known beforehand
+    models: Sequence[str] = (),
+    data: str | None = None,
+    *,
+    recipe: str | None = None,
+    seeds: int | Sequence[int] = 3,
+    output: str | Path | None = None,
+    backend: str = DEFAULT_BACKEND,
+    like: str | Path | None = None,
+    accuracy: float | None = None,
+    disagreement: float | None = None,
+    seed_disagreement: float | None = None,
+    seed_spread: float | None = None,
+    measure: bool = True,
+    progress: Progress | None = None,
+    on_model: Callable[[str], None] = lambda _: None,
+    **settings: Any,
+) -> Forecast:
+    """Say, before a race, how small a difference it can show and what it will cost. Nothing is written.
+
+    Args:
+        models: As for `compare`.
+        data: As for `compare`.
+        recipe: As for `compare`.
+        seeds: As for `compare`.
+        output: As for `compare`; what has been run in that folder already is learned from.
+        backend: As for `compare`.
+        like: Another study folder to learn from.
+        accuracy: Accuracy about which the models are expected to lie, between 0 and 1.
+        disagreement: Share of test pictures that one of two models is expected to get right and the other wrong.
+        seed_disagreement: The same of two seeds of one model.
+        seed_spread: Standard deviation of a seed's accuracy that is expected, 0.01 for one point.
+        measure: Whether to run a few steps of every model that no earlier study tells the cost of.
+        progress: Is told of downloads and preparation.
+        on_model: Is told which model is measured next.
+        settings: As for `compare`.
+
+    Raises:
+        PhotofinishError: Something that the message names, and how to mend it.
+    """
+    given = Given.of(
+        {
+            "accuracy": accuracy,
+            "disagreement": disagreement,
+            "seed_disagreement": seed_disagreement,
+            "seed_spread": seed_spread,
+        }
+    )
+    return forecast(
+        _race(models, data, recipe, seeds, backend, settings),
+        Path(output) if output else None,
+        like=Path(like) if like else None,
+        given=given,
+        measuring=measure,
+        progress=progress,
+        on_model=on_model,
+    )
+
+
+def _race(
+    models: Sequence[str],
+    data: str | None,
+    recipe: str | None,
+    seeds: int | Sequence[int],
+    backend: str,
+    settings: Mapping[str, Any],
+    command: str = "",
+) -> Race:
+    """Return a race from what was asked for, completed by its recipe."""
     resolved = resolve(recipe, data, settings)
     chosen = tuple(models) or resolved.models
     if not chosen:
         raise SettingsError("no models: name at least one, for example efficientnetv2-b0 resnet50")
-    race = Race(
+    return Race(
         models=tuple(dict.fromkeys(chosen)),
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
         data=resolved.data,
@@ -84,11 +166,30 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
         backend=backend,  # type: ignore[arg-type]  # checked when the plan is made
         command=command,
     )
-    folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress)
-    with only_one(folder.path):
+
+
+def join(studies: Sequence[str | Path], output: str | Path, *, command: str = "") -> Study:
+    """Join several studies, of one machine or one day each, into one, and write its report.
+
+    Args:
+        studies: Study folders. They may not differ in pictures or treatment; what they may differ in, the report lists.
+        output: The folder of the joined study. It must not exist, be empty, or be of an earlier joining.
+        command: The command line, for the record.
+
+    Raises:
+        PhotofinishError: Something that the message names, and how to mend it.
+    """
+    target = Path(output)
+    sources = [Path(study) for study in studies]
+    require_joinable_into(target, sources)
+    # Built beside its place and moved there whole: what was joined before is kept until then.
+    with building(target, lambda _: False) as temporary:
+        folder = join_studies(sources, temporary, command)
+        results = collect(folder)
+        results.write(folder.results)
         write_report(folder)
-    failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
-    return Study(folder.path, results, folder.report_html, tuple(failed))
+    failed = [f"{model.name} seed {seed}" for model in results.models for seed in model.failed_seeds]
+    return Study(target, results, StudyFolder(target).report_html, tuple(failed))
 
 
 def train(

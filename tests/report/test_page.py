@@ -101,7 +101,7 @@ def test_hostile_names_break_no_markdown_table(hostile: StudyFolder) -> None:
     tables = [line for line in lines if line.startswith("|")]
     rules = [line for line in tables if set(line) <= set("|-: ")]
     widths = {line.replace(r"\|", "").count("|") for line in tables}
-    assert len(rules) == 7
+    assert len(rules) == 9
     assert widths <= {rule.count("|") for rule in rules}
     assert "<" not in "".join(lines)
 

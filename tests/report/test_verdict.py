@@ -126,6 +126,17 @@ def test_the_price_is_told_as_ratios_with_both_figures() -> None:
     )
 
 
+def test_times_of_different_machines_are_not_set_against_each_other() -> None:
+    models = [model("big", 0.9, 840.0, 24_000_000), model("small", 0.8, 420.0, 6_000_000)]
+    machines = [
+        one.model_copy(update={"machine": machine}) for one, machine in zip(models, ("Xeon", "EPYC"), strict=True)
+    ]
+    assert cost_sentence(results(machines, [pair("big", "small", 0.1, "a")])) == (
+        "What they took to train is not compared: big was timed on Xeon; small on EPYC. "
+        "big has 4.0 times as many parameters (24.0 M against 6.00 M)."
+    )
+
+
 def test_one_more_seed_is_singular() -> None:
     assert "1 more seed each" in more_work(pair("a", "b", 0.01, "undecided", seeds_to_decide=1))
 

@@ -16,8 +16,9 @@ from photofinish.evaluation.metrics import (
     negative_log_likelihood,
 )
 from photofinish.runs import Predictions, RunRecord, StudyFolder
-from photofinish.study.cells import not_equal, read_cells, read_plan
+from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
+from photofinish.study.differences import not_equal
 from photofinish.study.results import Results
 from photofinish.study.warn import FEW_TEST_PICTURES
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photofinish.cli import benchmarking, listing, pictures, racing, reading
+from photofinish.cli import benchmarking, listing, pictures, planning, racing, reading
 
 
 def version(
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback(invoke_without_command=True)(version)
-for verb in (racing.compare, racing.train, benchmarking.benchmark):
+for verb in (planning.plan, racing.compare, racing.train, benchmarking.benchmark):
     app.command()(verb)
 for verb in (reading.evaluate, reading.report, reading.figures):
     app.command()(verb)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +31,28 @@ def evaluate(
     print_evaluation(run, data, split, own_model=model, as_json=as_json)
 
 
-def report(study: Annotated[Path, typer.Argument(help="A study folder.")]) -> None:
-    """Compute a study's figures anew from its cells and write its report again."""
+def report(
+    studies: Annotated[list[Path], typer.Argument(help="A study folder, or several that are to be joined.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Where to write a joined study; a single one is then copied.")
+    ] = None,
+) -> None:
+    """Compute a study's figures anew and write its report again; several studies are joined into one."""
+    from photofinish import api
+    from photofinish.errors import SettingsError
     from photofinish.report import write_report
     from photofinish.runs import StudyFolder
     from photofinish.study.cells import read_plan
     from photofinish.study.collect import collect
     from photofinish.study.execute import only_one
 
-    folder = StudyFolder(study)
+    if output is not None:
+        command = shlex.join(["photofinish", *sys.argv[1:]])
+        typer.echo(f"report: {api.join(studies, output, command=command).report}")
+        return
+    if len(studies) > 1:
+        raise SettingsError("several studies are joined into a new folder: name it with --output FOLDER")
+    folder = StudyFolder(studies[0])
     read_plan(folder)
     with only_one(folder.path):
         collect(folder).write(folder.results)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+OWN = "the model's own"
+"""Of weights and head, where someone's own function decides them."""
+
 
 def is_custom(name: str) -> bool:
     """Return whether a model's name points to someone's own function.

@@ -5,13 +5,13 @@ Importing this package imports Keras, on JAX unless `KERAS_BACKEND` or an earlie
 
 from photofinish import backend
 from photofinish.config import is_custom
+from photofinish.config.names import OWN
 
 backend.select()
 
 from photofinish.models.api import EfficientNetV2, MobileNetV2, ResNet50  # noqa: E402  # the backend comes first
 from photofinish.models.building import (  # noqa: E402
     HEAD_LAYERS,
-    OWN,
     RANDOM,
     Entrant,
     Head,

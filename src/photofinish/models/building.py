@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from photofinish.config import is_custom
+from photofinish.config.names import OWN
 from photofinish.errors import SettingsError
 from photofinish.models import scaling
 from photofinish.models.catalog import Architecture, find
@@ -22,7 +23,6 @@ from photofinish.models.weight_files import CLASSIFIER, open_weights
 
 HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", CLASSIFIER})
 RANDOM = "random"
-OWN = "the model's own"
 OFFICIAL_CLASSIFIER = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
 
 

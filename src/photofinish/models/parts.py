@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import keras
 
+from photofinish.config.names import OWN
 from photofinish.errors import SettingsError
-from photofinish.models.building import HEAD_LAYERS, OWN, Entrant, all_layers
+from photofinish.models.building import HEAD_LAYERS, Entrant, all_layers
 from photofinish.models.catalog import CATALOG
 
 POOLING = "avg_pool"

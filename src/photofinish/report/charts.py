@@ -35,10 +35,16 @@ def accuracy_by_epoch(material: Material, *, wide: bool) -> Markup | None:
 
 
 def accuracy_by_time(material: Material, *, wide: bool) -> Markup | None:
-    """Draw validation accuracy against training seconds, or nothing when no cell has a history."""
+    """Draw validation accuracy against training seconds.
+
+    Returns:
+        The chart, or nothing when no cell has a history, or when the models were not timed on the same machine.
+    """
+    if not material.is_timed_alike:
+        return None
     longest = max((epoch.elapsed_seconds for epoch in all_epochs(material)), default=0.0)
     axis, unit = time_axis(max(longest, 1e-3))
-    series = series_of(material, lambda epoch: epoch.elapsed_seconds / unit)
+    series = series_of(material, lambda epoch: epoch.elapsed_seconds / unit, timed=True)
     return comparison(series, axis, _accuracy_axis(series), wide=wide) if series else None
 
 
@@ -88,11 +94,11 @@ def _panel(entrant: Entrant, name: str, history: History, axes: tuple[Axis, Axis
     return training_panels(entrant.index, name, loss, accuracy, axes)
 
 
-def series_of(material: Material, across: Callable[[EpochRecord], float]) -> list[Series]:
+def series_of(material: Material, across: Callable[[EpochRecord], float], *, timed: bool = False) -> list[Series]:
     """Return each model's validation accuracy in per cent; the mean ends with the shortest seed."""
     series = []
     for entrant in material.entrants:
-        histories = [history for history in entrant.epochs if history]
+        histories = [history for history in (entrant.timed_epochs if timed else entrant.epochs) if history]
         if not histories:
             continue
         seeds = tuple([(across(epoch), 100 * epoch.validation_accuracy) for epoch in history] for history in histories)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from photofinish.report import calibration, confusions, recipe, stages, tables
+from photofinish.report import calibration, confusions, machines, readings, recipe, stages, tables
 from photofinish.report.claims import claims
 from photofinish.report.material import Material
 from photofinish.report.names import printable
@@ -23,11 +23,14 @@ def render_markdown(material: Material) -> str:
         _titled("Models", tables.models_table(material)),
         *_claims(material),
         _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
+        _readings(readings.read(material)),
         _titled("Calibration", calibration_figures) if calibration_figures.rows else "",
         _bullets("", calibration.calibration_notes(material)),
         _titled("Most confused", confused) if confused.rows else "",
         _titled("Stages", table) if (table := stages.stages_table(material)) else "",
         _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
+        _titled("Studies", table) if (table := machines.studies_table(material)) else "",
+        _titled("Times by machine", table) if (table := machines.machines_table(material)) else "",
         _titled("Recipe", recipe.recipe_table(material)),
         _titled("Data", recipe.data_table(material)),
         _titled("Machine and software", recipe.environment_table(material)),
@@ -50,8 +53,19 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]#|~$!])", r"\\\1", visible)
 
 
+def _readings(found: readings.Readings | None) -> str:
+    """Write the readings at equal epochs and equal time: the sentence, then its tables."""
+    if found is None:
+        return ""
+    return "\n\n".join(["## Equal epochs and equal time", escaped(found.sentence), *map(_captioned, found.tables)])
+
+
 def _titled(title: str, table: tables.Table) -> str:
-    return f"## {title}\n\n{_table(table)}\n\n{escaped(table.caption)} Source: `{table.source}`."
+    return f"## {title}\n\n{_captioned(table)}"
+
+
+def _captioned(table: tables.Table) -> str:
+    return f"{_table(table)}\n\n{escaped(table.caption)} Source: `{table.source}`."
 
 
 def _table(table: tables.Table) -> str:

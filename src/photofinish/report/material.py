@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from photofinish.evaluation.metrics import confusion_matrix
 from photofinish.report.names import called, short_names, shortened, with_short_names
 from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
-from photofinish.study.cells import Cell, FinishedCell, not_equal, read_cells, read_plan
+from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
 from photofinish.study.collect import collect
+from photofinish.study.differences import not_equal
 from photofinish.study.plan import Plan
 from photofinish.study.results import ModelResult, Results
 
@@ -32,6 +33,17 @@ class Entrant:
     result: ModelResult
     cells: tuple[FinishedCell, ...]
     epochs: tuple[tuple[EpochRecord, ...], ...]
+
+    @property
+    def timed(self) -> tuple[FinishedCell, ...]:
+        """Its finished cells on the machine whose times stand for it."""
+        return tuple(one for one in self.cells if one.cell.seed in (self.result.timed_seeds or self.result.seeds))
+
+    @property
+    def timed_epochs(self) -> tuple[tuple[EpochRecord, ...], ...]:
+        """The training history of each of those."""
+        pairs = zip(self.cells, self.epochs, strict=True)
+        return tuple(history for one, history in pairs if one in self.timed)
 
     @property
     def name(self) -> str:
@@ -106,6 +118,11 @@ class Material:
             (f"{shortened(one.cell.model, 24)}, seed {one.cell.seed}", self.link(one.cell.folder, file))
             for one in entrant.cells
         ]
+
+    @property
+    def is_timed_alike(self) -> bool:
+        """Whether all models were timed on the same machine, so that their times may be compared."""
+        return len({model.machine for model in self.results.models}) < 2
 
     def link(self, run: RunFolder, file: str) -> str:
         """Return the address of a cell's file relative to the report."""

@@ -8,7 +8,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from photofinish.report import calibration, charts, confusions, mistakes, recipe, stages, tables, times, wording
+from photofinish.report import (
+    calibration,
+    charts,
+    confusions,
+    machines,
+    mistakes,
+    readings,
+    recipe,
+    stages,
+    tables,
+    times,
+    wording,
+)
 from photofinish.report.claims import claims
 from photofinish.report.figures.intervals import (
     accuracy_strip,
@@ -114,6 +126,7 @@ def _comparison(material: Material) -> dict[str, Any]:
         "by_epoch": [charts.accuracy_by_epoch(material, wide=wide) for wide in (True, False)],
         "by_time": [charts.accuracy_by_time(material, wide=wide) for wide in (True, False)],
         "sources": [link for entrant in material.entrants for link in material.sources(entrant, "metrics.jsonl")],
+        "readings": readings.read(material),
     }
 
 
@@ -132,6 +145,8 @@ def _details(material: Material) -> dict[str, Any]:
         "sheets": stages.sheets(material),
         "not_equal": material.differences,
         "figures": material.folder.figures.is_dir(),
+        "machines": machines.machines_table(material),
+        "joined": machines.studies_table(material),
         "command": "; ".join(material.plan.commands),
         "skipped": material.plan.data.skipped,
         "failed": [

@@ -120,6 +120,12 @@ def environment_table(material: Material) -> Table:
     """Return the software and the machine."""
     plan = material.plan
     rows = [*plan.hardware.items(), *plan.versions.items()]
+    if plan.joined:
+        rows = [
+            (f"{study.name}: {name}", value)
+            for study in plan.joined
+            for name, value in (*study.hardware.items(), *study.versions.items())
+        ]
     return _of_pairs("Machine and software when the study was planned.", rows)
 
 

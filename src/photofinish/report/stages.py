@@ -85,7 +85,7 @@ def _stages(material: Material) -> tuple[StageRecord, ...]:
 def _times(material: Material, number: int) -> list[Field]:
     fields = []
     for entrant in material.entrants:
-        seconds = [one.record.stages[number - 1].train_seconds for one in entrant.cells if one.record.stages]
+        seconds = [one.record.stages[number - 1].train_seconds for one in entrant.timed if one.record.stages]
         fields.append(Field(wording.seconds(mean(seconds)), "", mean(seconds)) if seconds else Field(MISSING))
     return fields
 

@@ -68,6 +68,8 @@ def models_table(material: Material) -> Table:
     )
     rows = tuple(_model_row(model) for model in material.results.models)
     caption = "Every figure was measured in this study. Training time is without compilation and validation."
+    if not material.is_timed_alike:
+        caption += " Times, speeds and memory are of different machines and are not compared: see Times by machine."
     return Table(caption, columns, rows, "results.json")
 
 

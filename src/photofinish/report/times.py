@@ -25,6 +25,7 @@ PARTS = {
 }
 """What a cell spends time on, in the order in which it is drawn; the names are classes of the style sheet."""
 
+_UNLIKE = "The models were not timed on the same machine: compare the lines of one machine only, under Conditions."
 _NOT_TOLD = "Older runs among these did not record warm-up and the compilation of prediction: other parts contain both."
 
 
@@ -43,7 +44,7 @@ def context(material: Material) -> dict[str, Any]:
         "cell_owners": [entrant.index for entrant in material.entrants for _ in entrant.cells],
         "time_bars": [stacked_bars(bars, title, "wall time of a cell", wide=wide) for wide in (True, False)],
         "time_parts": [(key(kind), label) for kind, label in PARTS.items() if kind in seen],
-        "time_note": _NOT_TOLD if any(one.seconds.warm_up is None for one in cells) else "",
+        "time_note": _note(material),
         "machine_note": machine_note(cells),
     }
 
@@ -78,11 +79,16 @@ def waited(one: FinishedCell) -> float | None:
     return one.seconds.data if one.record.hardware.get("device") == "cpu" else None
 
 
+def _note(material: Material) -> str:
+    older = any(one.seconds.warm_up is None for entrant in material.entrants for one in entrant.cells)
+    return " ".join([*([] if material.is_timed_alike else [_UNLIKE]), *([_NOT_TOLD] if older else [])])
+
+
 def model_bars(material: Material) -> list[Bar]:
     """Return a bar for each model, means over its seeds."""
     bars = []
     for entrant in material.entrants:
-        cells = [spent(one) for one in entrant.cells]
+        cells = [spent(one) for one in entrant.timed]
         parts = tuple(Part(kind, label, fmean(cell[kind] for cell in cells)) for kind, label in PARTS.items())
         bars.append(Bar(entrant.index, entrant.name, parts))
     return bars
@@ -91,7 +97,7 @@ def model_bars(material: Material) -> list[Bar]:
 def models_table(material: Material) -> Table:
     """Return where the time of every model went, means over its seeds."""
     has_features = _has_features(material)
-    rows = tuple((Field(entrant.name), *_fields(entrant.cells, has_features)) for entrant in material.entrants)
+    rows = tuple((Field(entrant.name), *_fields(entrant.timed, has_features)) for entrant in material.entrants)
     caption = (
         "Means over seeds. Warm-up and waiting for data are part of training; the step is without waiting. Peak memory "
         "is that of the process, compilation included."

@@ -46,11 +46,16 @@ def cost_sentence(results: Results) -> str:
     ours, theirs = leader.train_seconds.mean, other.train_seconds.mean
     longer = wording.ratio(ours / theirs) if theirs > 0 else "?"
     more = wording.ratio(leader.parameters / other.parameters) if other.parameters else "?"
+    sizes = f"{wording.large(leader.parameters)} against {wording.large(other.parameters)}"
+    parameters = f"{more} times as many parameters ({sizes})"
+    if leader.machine != other.machine:
+        return (
+            f"What they took to train is not compared: {leader.name} was timed on {leader.machine}; {other.name} on "
+            f"{other.machine}. {leader.name} has {parameters}."
+        )
     return (
         f"Beside {other.name}, {leader.name} took {longer} times as long to train "
-        f"({wording.seconds(ours)} against {wording.seconds(theirs)}) "
-        f"and has {more} times as many parameters ("
-        f"{wording.large(leader.parameters)} against {wording.large(other.parameters)})."
+        f"({wording.seconds(ours)} against {wording.seconds(theirs)}) and has {parameters}."
     )
 
 

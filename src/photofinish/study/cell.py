@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,26 +72,13 @@ def run_cell(
     """
     begin = time.perf_counter() if started is None else started
     watch = LoadWatch()
-    backend.select(settings.backend)
-    # These import Keras, which reads the backend when it is imported.
-    import keras
-
-    from photofinish.models import Head
-    from photofinish.models.saved import save, saved_bytes
-    from photofinish.training import train_entrant
-
-    keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
-    data = PreparedData.load(prepared)
-    training = settings.training.for_pictures(len(data.splits["train"]))
     folder.path.mkdir(parents=True, exist_ok=True)
     for leftover in (folder.record, folder.metrics, *folder.sheet(1).parent.glob("stage-*.png")):
         leftover.unlink(missing_ok=True)
-
-    notify(StageEvent(stage="building"))
-    start = time.perf_counter()
-    head = Head(len(data.record.classes), training.dropout.largest, training.head_units)
-    entrant = _build(settings, head)
-    build_seconds = time.perf_counter() - start
+    opened = open_cell(settings, prepared, notify)
+    data, training, head, entrant = opened.data, opened.training, opened.head, opened.entrant
+    from photofinish.models.saved import save, saved_bytes
+    from photofinish.training import train_entrant
 
     predictions = sum(len(data.splits[split]) for split in ("validation", "test")) * 4 * len(data.record.classes)
     # A disk that is too small shows now, not when hours of training are to be saved.
@@ -130,12 +118,55 @@ def run_cell(
     images_per_second = _evaluate(trained, data, folder, notify)
     now = time.perf_counter()
 
-    times = _times(trained, {"build": build_seconds, "evaluate": now - start, "total": now - begin})
+    times = _times(trained, {"build": opened.build_seconds, "evaluate": now - start, "total": now - begin})
     record = _record(settings, training, data.record, entrant, trained, images_per_second)
     record = record.model_copy(update={"seconds": times, "load": watch.record()})
     record.write(folder.record)
     notify(StageEvent(stage="finished"))
     return record
+
+
+@dataclass(frozen=True)
+class OpenCell:
+    """A cell whose network is built and whose pictures are at hand.
+
+    Attributes:
+        data: The pictures and their division.
+        training: How to train, its length in epochs.
+        head: What stands on the feature map.
+        entrant: The network.
+        build_seconds: What building it took.
+    """
+
+    data: PreparedData
+    training: TrainingSettings
+    head: Head
+    entrant: Entrant
+    build_seconds: float
+
+
+def open_cell(settings: CellSettings, prepared: Path, notify: Notify) -> OpenCell:
+    """Choose the backend and the precision, open the pictures and build the network.
+
+    Args:
+        settings: Model, seed, backend, data and training.
+        prepared: The prepared folder of the data.
+        notify: Is told of progress.
+    """
+    backend.select(settings.backend)
+    # These import Keras, which reads the backend when it is imported.
+    import keras
+
+    from photofinish.models import Head
+
+    keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
+    data = PreparedData.load(prepared)
+    training = settings.training.for_pictures(len(data.splits["train"]))
+    notify(StageEvent(stage="building"))
+    start = time.perf_counter()
+    head = Head(len(data.record.classes), training.dropout.largest, training.head_units)
+    entrant = _build(settings, head)
+    return OpenCell(data, training, head, entrant, time.perf_counter() - start)
 
 
 def _build(settings: CellSettings, head: Head) -> Entrant:

@@ -1,8 +1,8 @@
-"""The cells of a study as they lie in its folder, and what was not equal between them."""
+"""The cells of a study as they lie in its folder, and that they belong together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from photofinish.evaluation.calibration import fit_temperature, with_temperature
 from photofinish.runs import ModelRecord, Predictions, RunFolder, RunRecord, StudyFolder, TimeRecord
 from photofinish.storage import read_json
 from photofinish.study.plan import Plan
+from photofinish.study.treatment import Treated, disagreements
 
 SPLITS = ("test", "validation")
 
@@ -99,24 +100,23 @@ def read_cells(folder: StudyFolder, plan: Plan) -> tuple[list[Cell], list[Finish
 
     Raises:
         StudyError: A cell saw other pictures than the plan says, predictions differ in ids, labels or
-            classes, the seeds of one model were trained differently, or a file is damaged.
+            classes, cells were treated differently in what may not differ, or a file is damaged.
     """
     cells: list[Cell] = []
     finished: list[FinishedCell] = []
-    for model in plan.models:
-        for seed in plan.seeds:
-            cell = _read_cell(folder, model, seed)
-            if cell.failure is None and cell.record is not None:
-                _require_planned(cell, cell.record, plan)
-                one = _with_predictions(cell, cell.record)
-                if _is_finite(one):
-                    finished.append(one)
-                else:
-                    cell = replace(cell, failure="its logits are not finite numbers")
-            cells.append(cell)
+    for model, seed in plan.members:
+        cell = _read_cell(folder, model, seed)
+        if cell.failure is None and cell.record is not None:
+            _require_planned(cell, cell.record, plan)
+            one = _with_predictions(cell, cell.record)
+            if _is_finite(one):
+                finished.append(one)
+            else:
+                cell = replace(cell, failure="its logits are not finite numbers")
+        cells.append(cell)
     for other in finished[1:]:
-        _require_same_pictures(finished[0], other)
-    _require_same_treatment_of_seeds(finished)
+        require_same_pictures(finished[0], other)
+    _require_equal_treatment(finished, plan.sources)
     return cells, finished
 
 
@@ -162,7 +162,12 @@ def _is_finite(one: FinishedCell) -> bool:
     return bool(np.isfinite(one.test.logits).all() and np.isfinite(one.validation.logits).all())
 
 
-def _require_same_pictures(first: FinishedCell, other: FinishedCell) -> None:
+def require_same_pictures(first: FinishedCell, other: FinishedCell) -> None:
+    """Refuse two cells whose predictions are not of the same pictures in the same order.
+
+    Raises:
+        StudyError: They are not.
+    """
     for split in SPLITS:
         ours, theirs = getattr(first, split), getattr(other, split)
         same = np.array_equal(ours.ids, theirs.ids) and np.array_equal(ours.labels, theirs.labels)
@@ -170,82 +175,16 @@ def _require_same_pictures(first: FinishedCell, other: FinishedCell) -> None:
             raise _refusal(other.cell, f"its {split} predictions are not of the pictures of {first.cell.name}")
 
 
-def _require_same_treatment_of_seeds(finished: Sequence[FinishedCell]) -> None:
+def _require_equal_treatment(finished: Sequence[FinishedCell], sources: Mapping[str, str]) -> None:
+    """Refuse cells that differ in what may not differ: from the first of their model, and from the first of all."""
     first_of: dict[str, FinishedCell] = {}
     for one in finished:
-        first = first_of.setdefault(one.cell.model, one)
-        ours, theirs = first.record.settings, one.record.settings
-        if (ours.data, ours.training, ours.backend) != (theirs.data, theirs.training, theirs.backend):
-            raise _refusal(one.cell, f"its settings are not those of {first.cell.name}")
+        for first in (first_of.setdefault(one.cell.model, one), finished[0]):
+            found = disagreements(_treated(first, sources), _treated(one, sources))
+            if found:
+                differences = "; ".join(found.values())
+                raise _refusal(one.cell, f"its settings are not those of {first.cell.name}: {differences}")
 
 
-def not_equal(runs: Sequence[RunRecord]) -> list[str]:
-    """Return, as sentences, what differed between the models apart from the networks themselves.
-
-    Args:
-        runs: Records of finished cells.
-
-    Examples:
-        >>> not_equal([])
-        []
-    """
-    treatments = [_treatment(run) for run in runs]
-    labels = dict.fromkeys(label for treatment in treatments for label in treatment)
-    sentences = (
-        _difference(label, runs, [treatment.get(label, "not recorded") for treatment in treatments]) for label in labels
-    )
-    return [sentence for sentence in sentences if sentence]
-
-
-def _treatment(run: RunRecord) -> dict[str, str]:
-    """Return everything that a fair race gives all models alike, by its label."""
-    network, settings = run.model, run.settings
-    alike: dict[str, object] = {
-        "Weights before training": network.weights if network else settings.training.weights,
-        "Input scaling": network.input_scaling if network else None,
-        "Head": network.head if network else None,
-        "Stochastic depth": network.stochastic_depth if network else None,
-        "Statistics of BatchNormalization re-estimated": run.statistics_reestimated,
-        "Folded BatchNormalization given statistics": run.statistics_unfolded,
-        "Backend": settings.backend,
-        "Training steps": run.steps,
-    }
-    # What the weights were is recorded with the model; which were asked for does not say as much.
-    asked = settings.data.model_dump() | settings.training.model_dump(exclude={"weights"})
-    alike |= {_in_words(name): value for name, value in asked.items()}
-    alike |= {f"Version of {name}": version for name, version in run.versions.items()}
-    alike |= {f"Hardware, {name}": value for name, value in run.hardware.items()}
-    return {label: _shown(value) for label, value in alike.items()}
-
-
-def _in_words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
-def _difference(label: str, runs: Sequence[RunRecord], values: Sequence[str]) -> str | None:
-    """Return one sentence on who had which value, or None when all had the same."""
-    owners: dict[str, list[RunRecord]] = {}
-    for run, value in zip(runs, values, strict=True):
-        owners.setdefault(value, []).append(run)
-    if len(owners) < 2:
-        return None
-    parts = [f"{value} for {_owners(group, runs)}" for value, group in owners.items()]
-    return f"{label}: {'; '.join(parts)}."
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)
-
-
-def _owners(group: Sequence[RunRecord], runs: Sequence[RunRecord]) -> str:
-    """Name the models of a group, with their seeds where not all seeds of a model are in it."""
-    names = []
-    for model in dict.fromkeys(run.settings.model for run in group):
-        seeds = [run.settings.seed for run in group if run.settings.model == model]
-        whole = len(seeds) == sum(run.settings.model == model for run in runs)
-        names.append(model if whole else f"{model} (seed {', '.join(map(str, seeds))})")
-    return ", ".join(names)
+def _treated(one: FinishedCell, sources: Mapping[str, str]) -> Treated:
+    return Treated(one.cell.name, one.record, sources)

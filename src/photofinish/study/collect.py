@@ -13,6 +13,7 @@ from photofinish.evaluation.calibration import calibration_error_by_chance
 from photofinish.evaluation.metrics import expected_calibration_error, log_losses, squared_errors
 from photofinish.runs import Predictions, StudyFolder
 from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
+from photofinish.study.differences import machine_of, machines_of
 from photofinish.study.power import seeds_to_decide
 from photofinish.study.results import (
     CalibrationEstimates,
@@ -51,7 +52,10 @@ def collect(folder: StudyFolder) -> Results:
     groups: dict[str, list[FinishedCell]] = {}
     for one in finished:
         groups.setdefault(one.cell.model, []).append(one)
-    models = tuple(_model_result(cells, group) for group in groups.values())
+    machines = machines_of([[one.record for one in group] for group in groups.values()])
+    models = tuple(
+        _model_result(cells, group, machine) for group, machine in zip(groups.values(), machines, strict=True)
+    )
     return Results(
         schema=1,
         data=plan.data,
@@ -61,10 +65,11 @@ def collect(folder: StudyFolder) -> Results:
     )
 
 
-def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> ModelResult:
-    """Put the finished seeds of one model together."""
-    name, records = group[0].cell.model, [one.record for one in group]
-    seconds = [one.seconds for one in group]
+def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell], machine: str) -> ModelResult:
+    """Put the finished seeds of one model together, the times of those that ran on one machine."""
+    name = group[0].cell.model
+    timed = [one for one in group if machine_of(one.record) == machine]
+    records, seconds = [one.record for one in timed], [one.seconds for one in timed]
     network = group[0].network
     calibration = _calibration(group)
     return ModelResult(
@@ -72,12 +77,12 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
         parameters=network.parameters,
         trainable_parameters=network.trainable_parameters,
         macs=network.macs,
-        image_size=records[0].settings.data.image_size,
+        image_size=group[0].record.settings.data.image_size,
         seeds=tuple(one.cell.seed for one in group),
         test_accuracy=mean_accuracy(_correct(group)),
         validation_accuracy=mean_accuracy(np.stack([one.validation.correct for one in group])),
         train_seconds=seconds_estimate([times.train for times in seconds]),
-        compile_seconds=median(_compile_seconds(group)),
+        compile_seconds=median(compile_seconds(timed)),
         total_seconds=median(times.total for times in seconds),
         train_images_per_second=median(record.train_images_per_second or 0.0 for record in records),
         inference_images_per_second=median(record.inference_images_per_second or 0.0 for record in records),
@@ -85,6 +90,8 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell]) -> Model
         ece=calibration.before.ece.mean,
         nll=calibration.before.nll.mean,
         failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
+        machine=machine,
+        timed_seeds=tuple(one.cell.seed for one in timed),
         calibration=calibration,
     )
 
@@ -111,7 +118,7 @@ def _seed_mean(values: Sequence[float]) -> SeedMean:
     return SeedMean(mean=fmean(values), per_seed=tuple(values))
 
 
-def _compile_seconds(group: Sequence[FinishedCell]) -> list[float]:
+def compile_seconds(group: Sequence[FinishedCell]) -> list[float]:
     """Return the compilation times of the seeds that compiled; of all where every one found its programs compiled."""
     cold = [one.seconds.compile for one in group if not one.record.step_from_cache]
     return cold or [one.seconds.compile for one in group]

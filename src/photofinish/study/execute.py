@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -59,7 +60,14 @@ def execute(cell: CellSettings, prepared: Path, folder: RunFolder, observer: Obs
         return before
     observer.started(cell)
     task = Task(settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter())
-    error = _run_process(task, cell, observer)
+
+    def hear(message: Message) -> None:
+        if message.event:
+            observer.event(cell, StageEvent.model_validate(message.event))
+        elif message.epoch:
+            observer.epoch(cell, EpochRecord.model_validate(message.epoch))
+
+    error = run_process(task, hear)
     record = finished_before(cell, folder)
     if error is None and record is not None:
         observer.finished(cell, record)
@@ -101,8 +109,8 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
         raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
 
 
-def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | None:
-    """Run the worker and pass on what it says; return why it failed, or None."""
+def run_process(task: Task, hear: Callable[[Message], None]) -> str | None:
+    """Run a worker and pass on what it says, errors aside; return why it failed, or None."""
     log = RunFolder(task.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
@@ -116,12 +124,10 @@ def _run_process(task: Task, cell: CellSettings, observer: Observer) -> str | No
                 message = Message.model_validate_json(line)
             except ValidationError:
                 continue  # a process that is killed may leave half a line; its exit code says what happened
-            if message.event:
-                observer.event(cell, StageEvent.model_validate(message.event))
-            elif message.epoch:
-                observer.epoch(cell, EpochRecord.model_validate(message.epoch))
-            elif message.error:
+            if message.error:
                 error = message.error
+            else:
+                hear(message)
         code = process.wait()
     if error is None and code != 0:
         return f"its process ended with {exit_in_words(code)} (details in {log})"

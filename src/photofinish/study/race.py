@@ -210,6 +210,8 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
             raise StudyError(f"{folder.path} is not empty and not a study; choose another --output")
         return plan
     before = read_plan(folder)
+    if before.joined:
+        raise StudyError(f"{folder.path} is a joined study, nothing is run in it; choose another --output")
     different = _differences(before, plan)
     if different:
         raise StudyError(

@@ -81,6 +81,10 @@ class ModelResult(Settings):
         ece: Expected calibration error on the test pictures, 15 bins of equal width, mean over seeds.
         nll: Negative log-likelihood on the test pictures in nats, mean over seeds.
         failed_seeds: Seeds whose cell failed.
+        machine: What the times, speeds and memory were measured on, in words. Those of different machines must not be
+            compared.
+        timed_seeds: The seeds that ran on it, in the order of the times; those that ran elsewhere are left out of all
+            of these.
         calibration: Before and after temperature scaling, or None in files of earlier versions.
     """
 
@@ -101,6 +105,8 @@ class ModelResult(Settings):
     ece: float
     nll: float
     failed_seeds: tuple[int, ...]
+    machine: str = ""
+    timed_seeds: tuple[int, ...] = ()
     calibration: CalibrationResult | None = None
 
 

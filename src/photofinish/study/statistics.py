@@ -1,16 +1,11 @@
 """Intervals and tests for accuracies and losses measured with few seeds on many pictures.
 
 Two things differ from one race to the next: the seeds, of which there are two to five, and the test
-pictures. A bootstrap over so few seeds is too sure of itself, and so is Welch-Satterthwaite's t interval for
-the sum of both parts of the variance (with two seeds whose spread exceeds the pictures' it covers 88%,
-measured). Here each part gets its own margin of error (Student's t for the seeds, with few degrees of
-freedom; a score interval for the pictures), and the margins are added in quadrature, after Zou and Donner.
-Where neither part dominates that is a little too careful, never too sure: between 94% and 98.5% for K = 2,
-3, 5 in `tests/study/test_statistics.py`.
+pictures. A bootstrap over so few seeds is too sure of itself. Here the variance of an accuracy, or of a difference, is
+taken apart (`variance.py`), and both parts are put into one margin that covers the truth with 95% whichever of them is
+the larger (`margins.py`). `docs/statistics.md` tells how it is done, how often it is right, and what was tried before.
 
 References:
-    Zou and Donner, "Construction of confidence limits about effect measures: a general approach", Statistics
-    in Medicine 27 (2008), 1693-1702.
     Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), 386-411, on random rows and
     columns.
 """
@@ -24,16 +19,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
 from photofinish.evaluation.metrics import wilson_interval
+from photofinish.study.margins import LEAST_SHARE, Variances, student_value
 from photofinish.study.results import Estimate
 from photofinish.study.variance import TwoWay, two_way
 
 LEVEL = 0.05
-SMALLEST_P_VALUE = 1e-12
 EXACT_TEST = "exact McNemar test"
 POOLED_TEST = "paired t test over seeds and pictures, the single seed's spread taken from the other model"
 SEVERAL_SEEDS_TEST = "paired t test over seeds and pictures"
@@ -42,12 +35,11 @@ SEVERAL_SEEDS_TEST = "paired t test over seeds and pictures"
 def mean_accuracy(correct: NDArray[np.bool_]) -> Estimate:
     """Return the accuracy over seeds and pictures with a 95% interval that covers both.
 
-    One seed: Wilson's interval, which says nothing about the training noise. Several seeds: the seeds'
-    margin is `t(K - 1) * s / sqrt(K)` for the standard deviation s of their accuracies. The pictures' margin
-    is Wilson's for an effective number of pictures, the one at which a share would vary as the mean over
-    pictures does (Korn and Graubard, Survey Methodology 24 (1998), 193-201). The noise of single answers is
-    in both variances and is taken out of the second. Both margins are added in quadrature and the interval
-    is clipped to 0 and 1.
+    One seed: Wilson's interval, which says nothing about the training noise. Several seeds: the pictures' margin is
+    Wilson's for an effective number of pictures, the one at which a share would vary as the mean over pictures does
+    (Korn and Graubard, Survey Methodology 24 (1998), 193-201), and the seeds' margin joins it as `margins.py` says. The
+    noise of single answers is in the variance of both and is taken out of that of the pictures. The interval is clipped
+    to 0 and 1.
 
     Args:
         correct: Whether each seed was right on each picture, shape (seeds, pictures).
@@ -62,13 +54,15 @@ def mean_accuracy(correct: NDArray[np.bool_]) -> Estimate:
     """
     table = two_way(correct)
     per_seed = tuple(float(value) for value in correct.mean(axis=1))
-    low, high = wilson_interval(table.mean, _effective_pictures(table))
+    whole = _variance_of_picture_means(table)
+    pictures = max(0.0, whole - table.rest_part)
+    low, high = wilson_interval(table.mean, _effective_pictures(table, pictures))
     if table.seeds > 1:
-        seed_margin = _student(table.seeds - 1, LEVEL) * math.sqrt(table.seed_part)
+        variances = Variances(((table.seed_part, table.seeds - 1),), pictures, whole)
+        seed_margin = math.sqrt(variances.squared_seed_margin(LEVEL))
         low = max(0.0, table.mean - math.hypot(seed_margin, table.mean - low))
         high = min(1.0, table.mean + math.hypot(seed_margin, high - table.mean))
-        # Seeds of equal accuracy by chance do not make the noise of single answers nothing.
-        least = wilson_interval(table.mean, table.seeds * table.pictures)
+        least = wilson_interval(table.mean, _effective_pictures(table, LEAST_SHARE * whole))
         low, high = min(low, least[0]), max(high, least[1])
     return Estimate(mean=table.mean, low=low, high=high, per_seed=per_seed)
 
@@ -94,10 +88,8 @@ def mean_loss(losses: NDArray[np.float64]) -> Estimate:
     table = two_way(losses)
     per_seed = tuple(float(value) for value in losses.mean(axis=1))
     spread = float(table.picture_means.var(ddof=1)) / table.pictures if table.pictures > 1 else 0.0
-    normal = float(ndtri(LEVEL / 2)) ** 2
-    seeds = _student(table.seeds - 1, LEVEL) ** 2 * table.seed_part if table.seeds > 1 else 0.0
-    # The noise of single answers is in both parts; seeds of equal loss by chance do not make it nothing.
-    margin = math.sqrt(max(seeds + normal * max(0.0, spread - table.rest_part), normal * spread))
+    seeds = ((table.seed_part, table.seeds - 1),) if table.seeds > 1 else ()
+    margin = Variances(seeds, max(0.0, spread - table.rest_part), spread).margin(LEVEL)
     return Estimate(mean=table.mean, low=max(0.0, table.mean - margin), high=table.mean + margin, per_seed=per_seed)
 
 
@@ -120,7 +112,7 @@ def seconds_estimate(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(values))
     margin = 0.0
     if len(values) > 1:
-        margin = _student(len(values) - 1, LEVEL) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        margin = float(student_value(len(values) - 1, LEVEL)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Estimate(mean=mean, low=max(0.0, mean - margin), high=mean + margin, per_seed=tuple(values))
 
 
@@ -149,7 +141,7 @@ def compare_pair(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> 
     The pictures' part is paired: two pseudo-pictures are added to the differences per picture, one of them
     split between both models, after Agresti and Min (Statistics in Medicine 24 (2005), 729-740). With one
     seed each that is their interval, and the p-value is that of McNemar's exact test. With several seeds the
-    seeds' margin of both models joins in quadrature, and the p-value is the level at which the interval
+    seeds' margin of both models joins as `margins.py` says, and the p-value is the level at which the interval
     reaches zero. A model with a single seed is given the other's spread between seeds, the only one known.
 
     Args:
@@ -166,7 +158,7 @@ def compare_pair(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> 
         ([0.15, 0.099, 0.199], 'exact McNemar test')
     """
     a, b = _same_pictures(correct_a, correct_b)
-    variances = _pair_variances(a, b)
+    centre, variances = _of_difference(a, b)
     margin = variances.margin(LEVEL)
     if a.seeds == b.seeds == 1:
         only_a = int((correct_a[0] & ~correct_b[0]).sum())
@@ -174,9 +166,9 @@ def compare_pair(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> 
         p_value = float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
         test = EXACT_TEST
     else:
-        p_value = variances.p_value()
+        p_value = variances.p_value(abs(centre))
         test = POOLED_TEST if 1 in (a.seeds, b.seeds) else SEVERAL_SEEDS_TEST
-    low, high = max(-1.0, variances.centre - margin), min(1.0, variances.centre + margin)
+    low, high = max(-1.0, centre - margin), min(1.0, centre + margin)
     return PairTest(difference=a.mean - b.mean, low=low, high=high, p_value=p_value, test=test)
 
 
@@ -211,85 +203,36 @@ def verdict(difference: float, p_adjusted: float) -> Literal["a", "b", "undecide
     return "a" if difference > 0 else "b"
 
 
-@dataclass(frozen=True)
-class PairVariances:
-    """What the uncertainty of a difference is made of.
-
-    Attributes:
-        centre: The difference, drawn towards zero by the pseudo-pictures.
-        seed_parts: Variances that come from seeds and their degrees of freedom, one entry for each margin.
-        picture_part: Variance that comes from the pictures.
-        least: Variance of the noise of single answers, which is always there: seeds of equal accuracy by chance do
-            not make the whole of it nothing.
-    """
-
-    centre: float
-    seed_parts: tuple[tuple[float, float], ...]
-    picture_part: float
-    least: float
-
-    def margin(self, level: float) -> float:
-        """Return half the width of the interval that misses the true difference with probability `level`."""
-        seeds = sum(_student(freedom, level) ** 2 * variance for variance, freedom in self.seed_parts)
-        normal = float(ndtri(level / 2)) ** 2
-        return math.sqrt(max(seeds + normal * self.picture_part, normal * self.least))
-
-    def p_value(self) -> float:
-        """Return the level at which the interval just reaches zero."""
-        if self.margin(SMALLEST_P_VALUE) <= abs(self.centre):
-            return SMALLEST_P_VALUE
-        if self.centre == 0:
-            return 1.0
-
-        def beyond_zero(logarithm: float) -> float:
-            return self.margin(math.exp(logarithm)) - abs(self.centre)
-
-        return math.exp(brentq(beyond_zero, math.log(SMALLEST_P_VALUE), 0.0))
-
-
-def _pair_variances(a: TwoWay, b: TwoWay) -> PairVariances:
-    """Take the variance of a difference apart; see `compare_pair`."""
+def _of_difference(a: TwoWay, b: TwoWay) -> tuple[float, Variances]:
+    """Return a difference, drawn towards zero by the pseudo-pictures, and its variances; see `compare_pair`."""
     differences = a.picture_means - b.picture_means
     pictures = len(differences) + 2
     centre = float(differences.sum()) / pictures
-    picture_part = ((float(differences @ differences) + 1) / pictures - centre**2) / pictures
+    whole = ((float(differences @ differences) + 1) / pictures - centre**2) / pictures
     rest = a.rest_part + b.rest_part
     if a.seeds == 1 and b.seeds == 1:
-        seed_parts: tuple[tuple[float, float], ...] = ()
+        seeds: tuple[tuple[float, int], ...] = ()
     elif a.seeds == 1 or b.seeds == 1:
         known = b if a.seeds == 1 else a
-        seed_parts = ((known.between_seeds * (1 + 1 / known.seeds), known.seeds - 1),)
+        seeds = ((known.between_seeds * (1 + 1 / known.seeds), known.seeds - 1),)
         rest = known.rest_part * (1 + known.seeds)
-    elif a.seeds == b.seeds:
-        seed_parts = (_welch(a, b),)
     else:
-        # Welch's degrees of freedom are too many when the model with fewer seeds is the less steady one, and
-        # a model whose seeds failed usually is.
-        seed_parts = ((a.seed_part, a.seeds - 1), (b.seed_part, b.seeds - 1))
-    return PairVariances(centre, seed_parts, max(0.0, picture_part - rest), least=a.rest_part + b.rest_part)
+        seeds = ((a.seed_part, a.seeds - 1), (b.seed_part, b.seeds - 1))
+    return centre, Variances(seeds, max(0.0, whole - rest), whole)
 
 
-def _welch(a: TwoWay, b: TwoWay) -> tuple[float, float]:
-    """Return the variance of a difference of means and its degrees of freedom, for equal numbers of seeds."""
-    total = a.seed_part + b.seed_part
-    squares = a.seed_part**2 + b.seed_part**2
-    freedom = (a.seeds - 1) * total**2 / squares if squares > 0 else a.seeds - 1
-    return total, freedom
+def _variance_of_picture_means(table: TwoWay) -> float:
+    """Return the variance of the mean over pictures, the noise of single answers included."""
+    if table.seeds == 1 or table.pictures == 1:
+        return table.mean * (1 - table.mean) / table.pictures
+    return float(table.picture_means.var(ddof=1)) / table.pictures
 
 
-def _effective_pictures(table: TwoWay) -> float:
-    """Return how many independent pictures make a share vary as much as these make the mean vary."""
+def _effective_pictures(table: TwoWay, variance: float) -> float:
+    """Return how many independent pictures make a share vary by this variance."""
     binomial = table.mean * (1 - table.mean)
-    if table.seeds == 1 or table.pictures == 1 or binomial == 0:
-        return float(table.pictures)
-    variance = float(table.picture_means.var(ddof=1)) / table.pictures - table.rest_part
-    # Where all of the spread is noise of single answers, which is in the seeds' margin, pictures add nothing.
-    return max(float(table.pictures), binomial / max(variance, 1e-12))
-
-
-def _student(freedom: float, level: float) -> float:
-    """Return the two-sided critical value of Student's t."""
-    return -float(stdtrit(freedom, level / 2))
+    # Where nothing varies, or less than a share of so many pictures could, the pictures themselves are counted.
+    return max(float(table.pictures), binomial / max(variance, 1e-12)) if binomial else float(table.pictures)
 
 
 def _same_pictures(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> tuple[TwoWay, TwoWay]:

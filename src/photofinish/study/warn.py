@@ -8,6 +8,7 @@ import numpy as np
 
 from photofinish.runs import RunRecord
 from photofinish.study.cells import Cell, FinishedCell
+from photofinish.study.differences import machine_of
 from photofinish.study.plan import Plan
 from photofinish.study.results import ModelResult
 
@@ -35,6 +36,8 @@ def warnings_of(
         *_unfolded(plan, finished),
         *_features(plan, finished),
         *_joined(plan),
+        *_left_out(plan),
+        *_machines(finished, models),
         *_compilation(plan, finished),
         *_other_load(plan, finished),
     ]
@@ -50,7 +53,7 @@ def _failures(plan: Plan, cells: Sequence[Cell], models: Sequence[ModelResult]) 
         for cell in failed:
             reasons.setdefault((cell.failure or "").rstrip("."), []).append(str(cell.seed))
         for reason, seeds in reasons.items():
-            yield f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(seeds)} of {name} failed: {reason}."
+            yield f"{_seed(seeds)} of {name} failed: {reason}."
 
 
 def _chance_level(finished: Sequence[FinishedCell], models: Sequence[ModelResult]) -> Iterator[str]:
@@ -130,6 +133,38 @@ def _joined(plan: Plan) -> Iterator[str]:
         )
 
 
+def _left_out(plan: Plan) -> Iterator[str]:
+    """Say which cells two studies had, and whose was taken."""
+    owner = {member: study.name for study in plan.joined for member in study.cells}
+    for study in plan.joined:
+        named: dict[str, list[str]] = {}
+        for model, seed in study.left_out:
+            named.setdefault(f"{model} from {owner[model, seed]}", []).append(str(seed))
+        for what, seeds in named.items():
+            model, _, taken = what.rpartition(" from ")
+            yield (
+                f"{_seed(seeds)} of {model}: in both {taken} and {study.name}, with the same settings. "
+                f"What {taken} has was taken."
+            )
+
+
+def _machines(finished: Sequence[FinishedCell], models: Sequence[ModelResult]) -> Iterator[str]:
+    """Say that times of different machines stand side by side, and which seeds' times were left out."""
+    if len({model.machine for model in models}) > 1:
+        yield "Not all models were timed on the same machine, so their times, speeds and memory are not compared."
+    for model in models:
+        elsewhere = [
+            str(one.cell.seed)
+            for one in finished
+            if one.cell.model == model.name and machine_of(one.record) != model.machine
+        ]
+        if elsewhere:
+            yield (
+                f"{_seed(elsewhere)} of {model.name} ran on another machine than its others, so that these times are "
+                "not in its figures."
+            )
+
+
 def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
     anew = _models(plan, finished, lambda record: bool(record.statistics_reestimated))
     if anew and plan.training.reestimate_statistics == "auto":
@@ -157,6 +192,10 @@ def _features(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
         "Only the head was trained, on features that the frozen network computed once. Training time contains what "
         f"these features cost when they were computed.{cached}"
     )
+
+
+def _seed(seeds: Sequence[str]) -> str:
+    return f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(seeds)}"
 
 
 def _models(plan: Plan, finished: Sequence[FinishedCell], holds: Callable[[RunRecord], bool]) -> str:

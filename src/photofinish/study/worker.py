@@ -1,7 +1,7 @@
 """The process of one cell: reads its task from standard input, tells its progress on standard output.
 
-Each line of output is a JSON object with one of the keys `event`, `epoch`, `record` and `error`. Whatever the libraries
-print goes to the cell's log.
+Each line of output is a JSON object with one of the keys `event`, `epoch`, `measured` and `error`. Whatever the
+libraries print goes to the cell's log.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from photofinish.config import CellSettings, Settings
 from photofinish.errors import PhotofinishError
-from photofinish.runs import RunFolder
+from photofinish.runs import RunFolder, StageEvent
 from photofinish.study.cell import run_cell
+from photofinish.study.measuring import measure_cell
 from photofinish.study.processes import first_line, keep_output_for_messages
 
 EXIT_KNOWN_ERROR = 1
@@ -28,12 +29,14 @@ class Task(Settings):
         prepared: The prepared folder of the data.
         folder: The run folder.
         started: When the process was started, on the clock of `time.perf_counter`, which all processes share.
+        only_measure: Whether to time a few steps of the cell instead of running it.
     """
 
     settings: CellSettings
     prepared: Path
     folder: Path
     started: float
+    only_measure: bool = False
 
 
 class Message(Settings):
@@ -41,6 +44,7 @@ class Message(Settings):
 
     event: dict[str, object] | None = None
     epoch: dict[str, object] | None = None
+    measured: dict[str, object] | None = None
     error: str | None = None
 
 
@@ -54,12 +58,18 @@ def main() -> int:
         output.write(message.model_dump_json(exclude_none=True) + "\n")
         output.flush()
 
+    def notify(event: StageEvent, /) -> None:
+        say(Message(event=event.model_dump()))
+
     try:
+        if task.only_measure:
+            say(Message(measured=measure_cell(task.settings, task.prepared, notify, task.started).model_dump()))
+            return 0
         run_cell(
             task.settings,
             task.prepared,
             folder,
-            notify=lambda event: say(Message(event=event.model_dump())),
+            notify=notify,
             on_epoch=lambda record: say(Message(epoch=record.model_dump())),
             started=task.started,
         )

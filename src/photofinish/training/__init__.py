@@ -2,5 +2,6 @@
 
 from photofinish.training.entrant import Trained, train_entrant
 from photofinish.training.loop import TrainingOutcome, train
+from photofinish.training.measuring import TrainingCost, measure_entrant
 
-__all__ = ["Trained", "TrainingOutcome", "train", "train_entrant"]
+__all__ = ["Trained", "TrainingCost", "TrainingOutcome", "measure_entrant", "train", "train_entrant"]

@@ -7,10 +7,12 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
+
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
-from photofinish.models import OWN, RANDOM, Entrant, anatomy, count_trainable_parameters, split_head
+from photofinish.models import OWN, RANDOM, Anatomy, Entrant, anatomy, count_trainable_parameters, split_head
 from photofinish.runs import EpochRecord, Notify
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
@@ -42,6 +44,19 @@ class Trained:
     def train_seconds(self) -> float:
         """Seconds of training, the features of the training pictures included."""
         return self.feature_seconds + self.outcome.clock.train_seconds
+
+
+def anatomy_for(entrant: Entrant, model: keras.Model, name: str, settings: TrainingSettings) -> Anatomy:
+    """Return the layers of what is trained by what becomes of them, cut into parts where the settings ask for it.
+
+    Args:
+        entrant: The network and where it comes from.
+        model: What is trained of it: all, or the head.
+        name: The model as it was asked for.
+        settings: How to train.
+    """
+    is_cut = settings.train == "gradual" or layer_decay(settings) != 1
+    return anatomy(dataclasses.replace(entrant, model=model), name, cut=is_cut)
 
 
 def train_entrant(  # noqa: PLR0913  # as `train`
@@ -79,8 +94,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         features = Features(network, name, data, image_size, notify)
         data, times = features.of(SEEN_IN_TRAINING)
         feature_seconds = times["train"].seconds
-    is_cut = settings.train == "gradual" or layer_decay(settings) != 1
-    layers = anatomy(dataclasses.replace(entrant, model=model), name, cut=is_cut)
+    layers = anatomy_for(entrant, model, name, settings)
     unfolds = entrant.weights not in {RANDOM, OWN} and is_folded(model)
     if unfolds:
         pictures = first_batches(data, settings.batch_size, seed)

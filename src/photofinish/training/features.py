@@ -84,6 +84,10 @@ class Features:
                 "folder in PHOTOFINISH_CACHE"
             ) from error
 
+    def kept(self, splits: Sequence[str]) -> bool:
+        """Return whether the features of these splits lie in the cache already."""
+        return set(splits) <= self._times().keys()
+
     def _found_or_computed(self, splits: Sequence[str]) -> tuple[PreparedData, dict[str, SplitTime]]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.folder / _LOCK):

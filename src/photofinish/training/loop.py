@@ -278,7 +278,7 @@ class Trainer:
         """Leave in the model what is to be evaluated; return whether statistics were estimated anew."""
         if self.average:
             self.average.swap()
-        if not _reestimates(self.settings, self.steps):
+        if not reestimates(self.settings, self.steps):
             return False
         pictures = first_batches(self.data, self.settings.batch_size, self.seed)
         ends = [time.perf_counter()]
@@ -322,7 +322,7 @@ def _as_they_are(features: Any) -> Any:
     return ops.cast(features, "float32")
 
 
-def _reestimates(settings: TrainingSettings, steps: int) -> bool:
+def reestimates(settings: TrainingSettings, steps: int) -> bool:
     """Return whether BatchNormalization's averages are to be estimated anew."""
     if settings.reestimate_statistics == "auto":
         return steps < 50 / (1 - settings.batch_normalization_momentum)

@@ -81,10 +81,12 @@ def accuracy_by_epoch(material: Material) -> Figure | None:
 
 
 def accuracy_by_time(material: Material) -> Figure | None:
-    """Plot validation accuracy against training time."""
+    """Plot validation accuracy against training time, of models that were timed on the same machine."""
+    if not material.is_timed_alike:
+        return None
     longest = max((epoch.elapsed_seconds for epoch in all_epochs(material)), default=0.0)
     axis, unit = time_axis(max(longest, 1e-3))
-    return _curves(series_of(material, lambda epoch: epoch.elapsed_seconds / unit), axis.title)
+    return _curves(series_of(material, lambda epoch: epoch.elapsed_seconds / unit, timed=True), axis.title)
 
 
 def confusion_of(place: int) -> Plot:
