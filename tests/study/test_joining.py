@@ -8,6 +8,7 @@ from statistics import fmean
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import photofinish as pf
@@ -16,7 +17,7 @@ from photofinish.report.material import Material
 from photofinish.report.page import render_page
 from photofinish.report.papers.plots import accuracy_by_time
 from photofinish.report.times import model_bars
-from photofinish.runs import RunRecord, StudyFolder
+from photofinish.runs import Pictures, RunRecord, StudyFolder
 from photofinish.storage import read_json, write_json
 from photofinish.study.cells import read_plan
 from photofinish.study.collect import collect
@@ -29,8 +30,10 @@ B0, RESNET, MOBILENET = "efficientnetv2-b0", "resnet50", "mobilenetv2"
 def originals(studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Monday's study of two models, and Tuesday's of three with another processor and other seeds."""
     path = tmp_path_factory.mktemp("originals")
-    studies.write_study(path / "monday", studies.Design(entrants=studies.RACE[:2], seeds=(0, 1), test=150, epochs=3))
-    studies.write_study(path / "tuesday", studies.Design(seeds=(1, 2), test=150, epochs=3))
+    studies.write_study(
+        path / "monday", studies.Design(entrants=studies.RACE[:2], seeds=(0, 1), test=150, epochs=3, picture_size=16)
+    )
+    studies.write_study(path / "tuesday", studies.Design(seeds=(1, 2), test=150, epochs=3, picture_size=16))
     for record in (path / "tuesday").glob("cells/*/*/run.json"):
         change(record, hardware={**studies.HARDWARE, "processor": "EPYC"})
     return path
@@ -76,6 +79,21 @@ def test_a_joined_study_has_every_cell_once_and_says_whence(days: tuple[Path, Pa
         model, seed = record.parts[-3], int(record.parts[-2].removeprefix("seed-"))
         source = days[0] if (model, seed) in monday.cells else days[1]
         assert record.read_bytes() == (source / "cells" / model / f"seed-{seed}" / "run.json").read_bytes()
+
+
+def test_pictures_that_the_studies_kept_are_kept(days: tuple[Path, Path], tmp_path: Path) -> None:
+    own = [Pictures.read(StudyFolder(day).pictures) for day in days]
+    joined = Pictures.read(StudyFolder(pf.join(days, tmp_path / "both").folder).pictures)
+    assert set(joined.ids.tolist()) == {name for one in own for name in one.ids.tolist()}
+    of_both = {name: picture for one in own for name, picture in zip(one.ids.tolist(), one.images, strict=True)}
+    for name, picture in zip(joined.ids.tolist(), joined.images, strict=True):
+        assert np.array_equal(picture, of_both[name])
+    # What cannot be read is done without: no figure depends on it.
+    StudyFolder(days[0]).pictures.write_bytes(b"no pictures")
+    fewer = Pictures.read(StudyFolder(pf.join(days, tmp_path / "fewer").folder).pictures)
+    assert set(fewer.ids.tolist()) == set(own[1].ids.tolist())
+    StudyFolder(days[1]).pictures.unlink()
+    assert not StudyFolder(pf.join(days, tmp_path / "none").folder).pictures.exists()
 
 
 def test_its_figures_are_those_of_its_own_files_and_it_may_be_moved(days: tuple[Path, Path], tmp_path: Path) -> None:

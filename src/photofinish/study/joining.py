@@ -18,6 +18,8 @@ from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunFolder, StudyFolder, cell_name
 from photofinish.storage import require_free_space, write_json
 from photofinish.study.cells import SPLITS, Cell, FinishedCell, read_cells, read_plan, require_same_pictures
+from photofinish.study.gallery import choose
+from photofinish.study.pictures import join_pictures
 from photofinish.study.plan import JoinedStudy, Plan
 from photofinish.study.treatment import Treated, disagreements
 
@@ -105,6 +107,8 @@ def join_studies(paths: Sequence[Path], target: Path, command: str = "") -> Stud
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, destination)
     write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
+    _, finished = read_cells(folder, plan)
+    join_pictures(folder, [study.folder for study in studies], choose(finished).ids)
     return folder
 
 

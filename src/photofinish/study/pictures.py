@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from itertools import islice
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photofinish.data import PreparedData
+from photofinish.errors import StudyError
 from photofinish.runs import Pictures, StudyFolder
 
 MOST_STORED = 200
@@ -37,6 +39,32 @@ def store_pictures(folder: StudyFolder, data: PreparedData, wanted: Iterable[str
     for position, name in enumerate(chosen):
         images[position] = _small(data.images[place_of[name]], (height, width))
     Pictures(np.array(chosen, dtype=np.str_), images).write(folder.pictures)
+
+
+def join_pictures(folder: StudyFolder, studies: Iterable[StudyFolder], wanted: Iterable[str]) -> None:
+    """Put the small copies that several studies keep into the `pictures.npz` of a joined one.
+
+    A study without them, or whose file cannot be read, adds none: figures do not depend on them.
+
+    Args:
+        folder: The joined study's folder.
+        studies: The studies' folders.
+        wanted: Names of pictures, the most wanted first; the others that are there follow, 200 in all.
+
+    Raises:
+        PhotofinishError: The file cannot be written.
+    """
+    found: dict[str, NDArray[np.uint8]] = {}
+    for study in studies:
+        with contextlib.suppress(StudyError):
+            stored = Pictures.read(study.pictures)
+            found = dict(zip(stored.ids.tolist(), stored.images, strict=True)) | found
+    if not found:
+        return
+    shape = next(iter(found.values())).shape
+    names = dict.fromkeys([*wanted, *found])
+    chosen = list(islice((name for name in names if name in found and found[name].shape == shape), MOST_STORED))
+    Pictures(np.array(chosen, dtype=np.str_), np.stack([found[name] for name in chosen])).write(folder.pictures)
 
 
 def _fitted(height: int, width: int) -> tuple[int, int]:

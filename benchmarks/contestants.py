@@ -1,0 +1,233 @@
+"""What people would run instead, and photofinish, each in a process of its own, told by `turns.py` when to run.
+
+Started as `python benchmarks/contestants.py NAME SETTINGS`, SETTINGS being JSON with `task` (`train` or `predict`),
+`model`, `image_size`, `batch_size`, `classes` and `turn_seconds`. It prepares and warms up, prints one line of JSON
+(versions, seconds to the first step), and for each line on standard input takes a turn and prints what it took. Every
+contestant is given random pictures of bytes in memory, as they come from a decoder; all train with Adam and sparse
+cross-entropy.
+
+    photofinish        the product's training loop and predictor, on JAX
+    keras-jax          keras.applications and `fit` / `predict`, on JAX
+    keras-tensorflow   the same on TensorFlow
+    timm               timm's network, torch eager, float32
+    timm-channels      the same in channels-last
+    timm-bfloat16      the same in channels-last, autocast to bfloat16
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+NAMES = ("photofinish", "keras-jax", "keras-tensorflow", "timm", "timm-channels", "timm-bfloat16")
+WARM_UP, CALIBRATING, MOST_PICTURES = 3, 3, 4096
+KERAS = {
+    "efficientnetv2-b0": "EfficientNetV2B0",
+    "efficientnetv2-s": "EfficientNetV2S",
+    "efficientnetv2-l": "EfficientNetV2L",
+    "resnet50": "ResNet50",
+    "mobilenetv2": "MobileNetV2",
+}
+TIMM = {
+    "efficientnetv2-b0": "tf_efficientnetv2_b0",
+    "efficientnetv2-s": "tf_efficientnetv2_s",
+    "efficientnetv2-l": "tf_efficientnetv2_l",
+    "resnet50": "resnet50",
+    "mobilenetv2": "mobilenetv2_100",
+}
+Run = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is to be run.
+
+    Attributes:
+        task: `train` or `predict`.
+        model: Its name in our catalog.
+        image_size: Height and width in pixels.
+        batch_size: Pictures in a batch.
+        classes: Number of classes.
+        turn_seconds: About so long is a turn.
+    """
+
+    task: str
+    model: str
+    image_size: int
+    batch_size: int
+    classes: int
+    turn_seconds: float
+
+    def pictures(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return random pictures, (count, height, width, 3), and labels."""
+        random = np.random.default_rng(0)
+        shape = (count, self.image_size, self.image_size, 3)
+        return random.integers(0, 256, shape, np.uint8), random.integers(0, self.classes, count, np.int32)
+
+
+def _photofinish(settings: Settings) -> Run:
+    from pathlib import Path
+
+    from photofinish import backend
+
+    backend.select("jax")
+    from photofinish.config import TrainingSettings
+    from photofinish.data import PreparedData
+    from photofinish.models import Anatomy, Head, build
+    from photofinish.models.inference import Predictor
+    from photofinish.runs import DataRecord, unheard
+    from photofinish.training.loop import Trainer
+
+    size, count = settings.image_size, _memory(settings)
+    model = build(settings.model, Head(settings.classes), image_size=size).model
+    images, labels = settings.pictures(count)
+    if settings.task == "predict":
+        predictor = Predictor(model, lambda pictures: pictures, size, count)
+
+        def predict(batches: int) -> None:
+            predictor(images, np.arange(batches * settings.batch_size) % count)
+
+        return predict
+    names = tuple(map(str, range(settings.classes)))
+    record = DataRecord(
+        name="random", fingerprint="", classes=names, train=count, validation=1, test=1, stored_size=(size, size)
+    )
+    indices = np.arange(count)
+    splits = {"train": indices, "validation": indices[:1], "test": indices[:1]}
+    data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
+    training = TrainingSettings(epochs=1, batch_size=settings.batch_size, learning_rate=1e-6)
+    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard)
+    trainer.begin_stage(trainer.stages[1])
+    epochs = iter(range(1, 1 << 30))
+
+    def train(steps: int) -> None:
+        trainer.train_epoch(next(epochs), np.arange(steps * settings.batch_size) % count)
+
+    return train
+
+
+def _keras(settings: Settings, backend: str) -> Run:
+    os.environ["KERAS_BACKEND"] = backend
+    import keras
+
+    network = getattr(keras.applications, KERAS[settings.model])
+    size, count = settings.image_size, _memory(settings)
+    model = network(weights=None, classes=settings.classes, input_shape=(size, size, 3), classifier_activation=None)
+    images, labels = settings.pictures(count)
+    if settings.task == "predict":
+        # Its own way to go through memory: the largest batch that is quick is the caller's to find.
+        return lambda batches: model.predict(
+            images[np.arange(batches * settings.batch_size) % count], batch_size=settings.batch_size, verbose=0
+        )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.Adam(1e-6), loss=loss, metrics=["accuracy"])
+
+    def train(steps: int) -> None:
+        chosen = np.arange(steps * settings.batch_size) % count
+        model.fit(images[chosen], labels[chosen], batch_size=settings.batch_size, epochs=1, verbose=0)
+
+    return train
+
+
+def _timm(settings: Settings, *, channels_last: bool, bfloat16: bool) -> Run:
+    # Registers operators that the CPU build of torch lacks.
+    sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+    import timm
+    import torch
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = timm.create_model(TIMM[settings.model], num_classes=settings.classes).to(memory_format=layout)
+    count = _memory(settings)
+    images, labels = settings.pictures(count)
+    # Bytes as they come from a decoder: to floats, scaled, in the layout of the network.
+    pictures, answers = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels).long()
+    mean, deviation = torch.tensor(0.5).view(1, 1, 1, 1), torch.tensor(0.5).view(1, 1, 1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    loss = torch.nn.CrossEntropyLoss()
+
+    def batch(step: int) -> tuple[Any, Any]:
+        chosen = torch.arange(step * settings.batch_size, (step + 1) * settings.batch_size) % count
+        scaled = (pictures[chosen].float() / 255 - mean) / deviation
+        return scaled.to(memory_format=layout), answers[chosen]
+
+    def train(steps: int) -> None:
+        model.train()
+        for step in range(steps):
+            seen, expected = batch(step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                value = loss(model(seen), expected)
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            optimizer.step()
+
+    def predict(batches: int) -> None:
+        model.eval()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            for step in range(batches):
+                model(batch(step)[0])
+
+    return train if settings.task == "train" else predict
+
+
+def _memory(settings: Settings) -> int:
+    """Return how many pictures lie in memory: whole batches, of at most some 200 MB."""
+    most = min(MOST_PICTURES, 200_000_000 // (3 * settings.image_size**2))
+    return max(1, most // settings.batch_size) * settings.batch_size
+
+
+MAKERS: dict[str, Callable[[Settings], Run]] = {
+    "photofinish": _photofinish,
+    "keras-jax": lambda settings: _keras(settings, "jax"),
+    "keras-tensorflow": lambda settings: _keras(settings, "tensorflow"),
+    "timm": lambda settings: _timm(settings, channels_last=False, bfloat16=False),
+    "timm-channels": lambda settings: _timm(settings, channels_last=True, bfloat16=False),
+    "timm-bfloat16": lambda settings: _timm(settings, channels_last=True, bfloat16=True),
+}
+
+
+def main() -> None:
+    """Prepare, warm up, and take turns as told."""
+    begin = time.perf_counter()
+    settings = Settings(**json.loads(sys.argv[2]))
+    # Whatever libraries print must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    run = MAKERS[sys.argv[1]](settings)
+    run(1)
+    first = time.perf_counter() - begin
+    run(WARM_UP)
+    start = time.perf_counter()
+    run(CALIBRATING)
+    calls = max(2, round(settings.turn_seconds / ((time.perf_counter() - start) / CALIBRATING)))
+    if settings.task == "train":
+        # `fit` makes its epochs of what it is given.
+        run(calls)
+
+    def say(**facts: object) -> None:
+        print(json.dumps(facts), file=answers, flush=True)
+
+    say(seconds_to_first_step=first, calls=calls, versions=_versions())
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run(calls)
+        say(seconds=time.perf_counter() - start, images=calls * settings.batch_size)
+    # The last line: what it came to in memory.
+    say(peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _versions() -> dict[str, str]:
+    named = ("jax", "keras", "tensorflow", "torch", "timm", "numpy")
+    return {name: sys.modules[name].__version__ for name in named if name in sys.modules}
+
+
+if __name__ == "__main__":
+    main()
