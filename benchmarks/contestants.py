@@ -57,7 +57,7 @@ class Settings:
         image_size: Height and width in pixels.
         batch_size: Pictures in a batch.
         classes: Number of classes.
-        turn_seconds: About so long is a turn.
+        turn_seconds: About so long is a turn; with 0 there is none, and the process ends after its first step.
     """
 
     task: str
@@ -204,6 +204,9 @@ def main() -> None:
     run = MAKERS[sys.argv[1]](settings)
     run(1)
     first = time.perf_counter() - begin
+    if settings.turn_seconds == 0:
+        print(json.dumps({"seconds_to_first_step": first, "versions": _versions()}), file=answers, flush=True)
+        return
     run(WARM_UP)
     start = time.perf_counter()
     run(CALIBRATING)

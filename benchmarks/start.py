@@ -1,0 +1,69 @@
+"""From a command to its first training step: importing, building, tracing, compiling.
+
+Command: `python benchmarks/start.py [--model efficientnetv2-l] [--image-size 64] [--batch-size 8] [--rounds 2]`
+
+In turn, each in a fresh process: keras.applications and `fit` on JAX, photofinish with an empty cache of compiled
+programs, and photofinish again, which finds its programs there. Seconds from the start of the process to the end of the
+first step. Writes `benchmarks/results/<date>-start-<model>-<size>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from contestants import KERAS, Settings
+from saving import save
+from turns import CONTESTANTS
+
+
+def seconds_to_first_step(name: str, settings: Settings, cache: str) -> float:
+    """Start a contestant and wait for its first step."""
+    command = [sys.executable, str(CONTESTANTS), name, json.dumps(dataclasses.asdict(settings))]
+    start = time.perf_counter()
+    environment = {**os.environ, "PHOTOFINISH_CACHE": cache}
+    with tempfile.TemporaryFile("w+") as errors:
+        done = subprocess.run(  # noqa: S603  # ourselves
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, check=False, stdin=subprocess.DEVNULL
+        )
+        if done.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{name} is gone: {errors.read()[-2000:]}")
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Start them in turn and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=KERAS, default="efficientnetv2-l")
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    settings = Settings("train", arguments.model, arguments.image_size, arguments.batch_size, 10, 0.0)
+    rows = []
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            rows.append(
+                {
+                    "keras-jax": seconds_to_first_step("keras-jax", settings, cache),
+                    "photofinish, empty cache": seconds_to_first_step("photofinish", settings, cache),
+                    "photofinish, programs cached": seconds_to_first_step("photofinish", settings, cache),
+                }
+            )
+        print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
+    medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    for name, seconds in medians.items():
+        print(f"{name:30}{seconds:8.1f} s   {seconds / medians['keras-jax']:.2f} of keras-jax")
+    print(save(f"start-{arguments.model}-{arguments.image_size}", {"rounds": rows, "medians": medians}))
+
+
+if __name__ == "__main__":
+    main()
