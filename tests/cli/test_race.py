@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from photofinish.runs import Pictures, Predictions, RunFolder, StudyFolder, read_epochs
+from photofinish.runs import AuditRecord, Pictures, Predictions, RunFolder, StudyFolder, read_epochs
 from photofinish.study.cells import read_cells, read_plan
+from photofinish.study.evidence import evidence_of
 from photofinish.study.gallery import choose
 
 from .conftest import TINY, CommandLine
@@ -60,7 +61,8 @@ def test_the_pictures_that_the_report_shows_are_stored_with_the_study(raced):
     study = StudyFolder(raced.folder / "study")
     _, finished = read_cells(study, read_plan(study))
     stored = Pictures.read(study.pictures)
-    assert stored.ids.tolist() == choose(finished).ids
+    shown = [*choose(finished).ids, *evidence_of(AuditRecord.read(study.audit)).ids]
+    assert stored.ids.tolist() == list(dict.fromkeys(shown))
     places = [int(name.removeprefix("digits/")) for name in stored.ids]
     # 17 greys.
     np.testing.assert_allclose(stored.images.mean(axis=3), load_digits().images[places] * 255 / 16, atol=0.5)
@@ -87,6 +89,15 @@ def test_results_hold_what_the_predictions_say(raced):
     # 32 * 32 * 3 inputs, 10 classes.
     assert figures["models"][1]["parameters"] == 30_730
     assert figures["models"][1]["macs"] == 30_720
+
+
+def test_the_pictures_were_audited_once(raced):
+    study = StudyFolder(raced.folder / "study")
+    audit = AuditRecord.read(study.audit)
+    assert audit.fingerprint == results(raced.folder)["data"]["fingerprint"]
+    assert audit.pictures == 300 + 359
+    assert audit.duplicates.near_search.startswith("not made")
+    assert "A search for near duplicates was not made" in study.report_html.read_text()
 
 
 def test_cells_saw_the_same_pictures(raced):

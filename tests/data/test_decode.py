@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from photofinish.data.decode import UnreadablePictureError, decode, fit, quiet
+from photofinish.data.decode import UnreadablePictureError, decode, decode_with_encoding, fit, quiet, read_encoding
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -197,3 +197,28 @@ def test_random_damage_is_either_decoded_or_unreadable_and_never_anything_else()
                     assert decode(bytes(content), (16, 16)).shape == (16, 16, 3)
                 except UnreadablePictureError:
                     continue
+
+
+def test_a_header_says_what_decoding_says() -> None:
+    generator = np.random.default_rng(0)
+    image = Image.fromarray(generator.integers(0, 256, (9, 14, 3), dtype=np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    files = [
+        encoded(image, "JPEG"), encoded(image, "JPEG", exif=turned), encoded(image.convert("L")),
+        encoded(image.convert("RGBA")), encoded(image.convert("P"), "GIF"),
+        encoded(image, "GIF", save_all=True, append_images=[image.rotate(90)]),
+        encoded(image, "TIFF", save_all=True, append_images=[image.rotate(90)]),
+        encoded(image, "MPO", save_all=True, append_images=[image.rotate(90)]),
+    ]  # fmt: skip
+    found = [read_encoding(content) for content in files]
+    for content, (size, encoding) in zip(files, found, strict=True):
+        picture, expected = decode_with_encoding(content)
+        assert (size, encoding) == (picture.shape[:2], expected)
+    assert [encoding.orientation for _, encoding in found] == [1, 6, 1, 1, 1, 1, 1, 1]
+    assert [encoding.is_animated for _, encoding in found] == [False] * 5 + [True, True, False]
+
+
+def test_what_has_no_header_has_no_encoding() -> None:
+    with pytest.raises(UnreadablePictureError):
+        read_encoding(b"not a picture")

@@ -12,6 +12,7 @@ from PIL import Image
 from photofinish.config import DataSettings, TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.runs import (
+    AuditRecord,
     DataRecord,
     EpochRecord,
     LoadRecord,
@@ -25,6 +26,15 @@ from photofinish.runs import (
     TimeRecord,
     append_epoch,
 )
+from photofinish.runs.audits import (
+    ClassCount,
+    DuplicateGroup,
+    Duplicates,
+    LabelAudit,
+    LabelSuspect,
+    Oddity,
+    Unreadable,
+)
 from photofinish.storage import write_json
 from photofinish.study.cells import read_cells
 from photofinish.study.contact_sheet import write_sheet
@@ -33,6 +43,7 @@ from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
 
 VERSIONS = {"python": "3.12.4", "keras": "3.15.1", "jax": "0.10.2", "photofinish": "0.1.0"}
+FINGERPRINT = "3f1c" * 16
 HARDWARE = {"processor": "Xeon 6975P", "cores": "2", "memory": "16 GB", "accelerator": "none"}
 TEN = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -106,7 +117,7 @@ def plan_of(design: Design) -> Plan:
     names = tuple(entrant.name for entrant in design.entrants)
     data = DataRecord(
         name=design.name,
-        fingerprint="3f1c" * 16,
+        fingerprint=FINGERPRINT,
         classes=design.classes,
         train=8 * design.test,
         validation=design.test,
@@ -270,3 +281,37 @@ def write_history(run: RunFolder, entrant: Entrant, design: Design, final: float
             ),
         )
     return elapsed
+
+
+def audit_of(name: str, fingerprint: str = FINGERPRINT) -> AuditRecord:
+    """An audit that found something of everything, with `name` wherever names stand."""
+    group = DuplicateGroup(
+        kind="near", size=9, ids=(name, "train/cat/1.jpg"), splits=("train", "test"), labels=("cat", name),
+        same_bytes=None, distance=6, similarity=0.91, mirrored=True, labels_agree=False, across_splits=True,
+    )  # fmt: skip
+    duplicates = Duplicates(
+        exact_groups=0, near_groups=1, repeated=8, across_splits=1, disagreeing=1, groups=(group,),
+        leaked_test=(name, "000001"), leaked_validation=("c",), near_search="complete", resembling_share=0.0,
+    )  # fmt: skip
+    suspect = LabelSuspect(
+        id=name, split="train", label=name, suggested="cat", self_confidence=0.01, suggested_confidence=0.9
+    )
+    return AuditRecord(
+        name=name,
+        fingerprint=fingerprint,
+        pictures=120,
+        classes=(
+            ClassCount(name="cat", train=60, validation=10, test=10),
+            ClassCount(name=name, train=20, validation=10, test=8),
+        ),
+        imbalance={"train": 3.0, "validation": 1.0, "test": None},
+        duplicates=duplicates,
+        unreadable=(Unreadable(id=name, reason="the file is empty"), Unreadable(id="z.jpg", reason="not a picture")),
+        refused="mend the data set",
+        oddities=(Oddity(name="grey", explanation="grey, in a set most of which is not", count=7, ids=(name,)),),
+        tolerated_share=0.05,
+        labels=LabelAudit(
+            judge="features of efficientnetv2-b0 at 96 pixels", pictures=118, accuracy=0.8, estimated_share=0.05,
+            count=3, suspects=(suspect,),
+        ),
+    )  # fmt: skip

@@ -75,6 +75,7 @@ def hostile_design(studies: ModuleType) -> object:
 @pytest.fixture(scope="module")
 def hostile(studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     folder = studies.write_study(tmp_path_factory.mktemp("hostile"), hostile_design(studies))
+    studies.audit_of(HOSTILE).write(folder.audit)
     write_report(folder)
     return folder
 

@@ -17,7 +17,7 @@ from photofinish.report.material import Material
 from photofinish.report.page import render_page
 from photofinish.report.papers.plots import accuracy_by_time
 from photofinish.report.times import model_bars
-from photofinish.runs import Pictures, RunRecord, StudyFolder
+from photofinish.runs import AuditRecord, Pictures, Predictions, RunRecord, StudyFolder
 from photofinish.storage import read_json, write_json
 from photofinish.study.cells import read_plan
 from photofinish.study.collect import collect
@@ -94,6 +94,21 @@ def test_pictures_that_the_studies_kept_are_kept(days: tuple[Path, Path], tmp_pa
     assert set(fewer.ids.tolist()) == set(own[1].ids.tolist())
     StudyFolder(days[1]).pictures.unlink()
     assert not StudyFolder(pf.join(days, tmp_path / "none").folder).pictures.exists()
+
+
+def test_the_audit_is_kept_and_all_predictions_judge_the_labels(
+    days: tuple[Path, Path], tmp_path: Path, studies: ModuleType
+) -> None:
+    leaked = str(Predictions.read(next(days[1].glob("cells/*/*/predictions/test.npz"))).ids[3])
+    # Only Tuesday's study has one: Monday's version did not audit.
+    studies.audit_of(leaked).write(StudyFolder(days[1]).audit)
+    joined = pf.join(days, tmp_path / "both")
+    audit = AuditRecord.read(StudyFolder(joined.folder).audit)
+    assert audit.duplicates == studies.audit_of(leaked).duplicates
+    assert audit.labels is not None
+    assert "of 3 models" in audit.labels.judge
+    text = (joined.folder / "report.md").read_text(encoding="utf-8")
+    assert "## Pictures" in text
 
 
 def test_its_figures_are_those_of_its_own_files_and_it_may_be_moved(days: tuple[Path, Path], tmp_path: Path) -> None:

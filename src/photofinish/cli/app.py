@@ -37,7 +37,7 @@ for verb in (reading.evaluate, reading.report, reading.figures):
 for verb in (listing.describe, listing.models, listing.recipes):
     app.command()(verb)
 
-data_app = typer.Typer(help="Fetch and check pictures.", no_args_is_help=True, rich_markup_mode=None)
-for verb in (pictures.check, pictures.fetch):
+data_app = typer.Typer(help="Fetch, check and audit pictures.", no_args_is_help=True, rich_markup_mode=None)
+for verb in (pictures.check, pictures.audit, pictures.fetch):
     data_app.command()(verb)
 app.add_typer(data_app, name="data")

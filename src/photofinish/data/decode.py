@@ -11,6 +11,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
+_ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
 class UnreadablePictureError(DataError):
@@ -64,11 +66,80 @@ def decode(
         >>> decode(file.getvalue()).shape
         (2, 3, 3)
     """
+    with _opened(content, pixel_limit) as image:
+        return _decode_opened(image, target)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a picture is stored.
+
+    Attributes:
+        kind: What its bytes are, as in `JPEG`, whatever the file is called.
+        mode: Pillow's name of what a pixel is, as in `RGB`, `L`, `CMYK`.
+        orientation: As its EXIF data says, 1 (upright) to 8.
+        is_transparent: Whether it has pixels or an alpha channel that let the background show.
+        is_animated: Whether there are frames or pages after the first, which alone is used.
+    """
+
+    kind: str
+    mode: str
+    orientation: int
+    is_transparent: bool
+    is_animated: bool
+
+
+def decode_with_encoding(content: bytes) -> tuple[NDArray[np.uint8], Encoding]:
+    """Decode a picture at its own size, and say how it was stored.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        RGB of shape (height, width, 3), and the encoding.
+
+    Raises:
+        UnreadablePictureError: As by `decode`.
+    """
+    with _opened(content, _PIXEL_LIMIT) as image:
+        encoding = _encoding(image)
+        picture = _decode_opened(image, None)
+        # Only now: looking for a later frame may spoil the first.
+        return picture, replace(encoding, is_animated=_is_animated(image))
+
+
+def read_encoding(content: bytes) -> tuple[tuple[int, int], Encoding]:
+    """Say how large a picture is and how it is stored, without decoding it.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        Height and width as it is shown, in pixels, and the encoding.
+
+    Raises:
+        UnreadablePictureError: It has no header of a picture that `decode` takes.
+    """
+    with _opened(content, _PIXEL_LIMIT) as image:
+        encoding = _encoding(image)
+        size = (image.width, image.height) if encoding.orientation in _ON_THEIR_SIDE else (image.height, image.width)
+        return size, replace(encoding, is_animated=_is_animated(image))
+
+
+def _encoding(image: Image.Image) -> Encoding:
+    """Return what the header says; decoding changes some of it."""
+    return Encoding(image.format or "unknown", image.mode, _orientation(image), image.has_transparency_data, False)
+
+
+@contextmanager
+def _opened(content: bytes, pixel_limit: int) -> Iterator[Image.Image]:
+    """Open a picture; whatever is wrong with it, then or while it is decoded, is an `UnreadablePictureError`."""
     if not content:
         raise UnreadablePictureError("the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            return _decode_opened(image, target, pixel_limit)
+            _require_size(image, pixel_limit)
+            yield image
     except (UnreadablePictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -78,6 +149,12 @@ def decode(
     except Exception as error:
         # On damaged bytes Pillow's plugins raise whatever comes to hand.
         raise UnreadablePictureError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _require_size(image: Image.Image, pixel_limit: int) -> None:
+    if image.width * image.height > pixel_limit:
+        megapixels = image.width * image.height / 1e6
+        raise UnreadablePictureError(f"it claims {megapixels:.0f} megapixels, more than {pixel_limit / 1e6:g}")
 
 
 def fit(picture: NDArray[np.uint8], target: tuple[int, int]) -> NDArray[np.uint8]:
@@ -96,10 +173,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _decode_opened(image: Image.Image, target: tuple[int, int] | None, pixel_limit: int) -> NDArray[np.uint8]:
-    if image.width * image.height > pixel_limit:
-        megapixels = image.width * image.height / 1e6
-        raise UnreadablePictureError(f"it claims {megapixels:.0f} megapixels, more than {pixel_limit / 1e6:g}")
+def _decode_opened(image: Image.Image, target: tuple[int, int] | None) -> NDArray[np.uint8]:
     turn = _TURNS.get(_orientation(image))
     if target is not None:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the target is kept so that the last step still
@@ -125,6 +199,16 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the picture beside it
         return 1
+
+
+def _is_animated(image: Image.Image) -> bool:
+    # Telephones put a preview or a map of depths behind a JPEG, which nobody takes for the picture.
+    if image.format == "MPO":
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001 - what is wrong with a later frame says nothing about the first
+        return False
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -34,6 +34,14 @@ class FilePictures:
             UnreadablePictureError: It does not decode.
             DataError: The file is gone, or is not the one that was hashed.
         """
+        return decode(self.content(index), target)
+
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one file, see `Files`.
+
+        Raises:
+            DataError: The file is gone, or is not the one that was hashed.
+        """
         path = self._root / self._names[index]
         try:
             content = path.read_bytes()
@@ -42,4 +50,4 @@ class FilePictures:
         # Pixels, split and fingerprint must be of the same bytes.
         if hashlib.sha256(content).hexdigest() != self._contents[index]:
             raise DataError(f"{path} changed while it was being prepared; start again when nothing writes to it")
-        return decode(content, target)
+        return content

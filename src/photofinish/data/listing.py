@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,18 @@ class Pictures(Protocol):
 
         Raises:
             UnreadablePictureError: It does not decode.
+        """
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Pictures that lie in files, so that one can ask how each is encoded; called from several threads at once."""
+
+    def content(self, index: int) -> bytes:
+        """Return the bytes of one file.
+
+        Args:
+            index: Place in the listing.
         """
 
 

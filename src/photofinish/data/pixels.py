@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,16 +13,12 @@ from numpy.typing import NDArray
 
 from photofinish.data.decode import UnreadablePictureError, quiet
 from photofinish.data.listing import Pictures
+from photofinish.data.parallel import Size, first_size, in_order, threads_for
 from photofinish.storage import require_free_space
 from photofinish.storage.progress import Progress
 
-Size = tuple[int, int]
-
 _WINDOW_BYTES = 64 << 20
 _LARGEST_WINDOW = 1024
-_CHUNK = 64
-_TINY = 64
-_MOST_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,8 @@ def write_pixels(path: Path, pictures: Pictures, places: Sequence[int], image_si
     """
     target = (image_size, image_size)
     with quiet():
-        first = _first_size(pictures, places)
-        # A tiny picture takes less time to decode than threads take to hand the interpreter's lock around.
-        threads = 1 if first is not None and max(first) <= _TINY else min(_MOST_THREADS, os.cpu_count() or 1)
+        first = first_size(pictures, places)
+        threads = threads_for(first)
         # Kept as they are only where they are square: others would be stretched, or cropped once one of them differs.
         if first is not None and first[0] == first[1] <= image_size:
             with contextlib.suppress(_SizesDifferError):
@@ -92,35 +85,15 @@ class _Job:
         return self.size[0] * self.size[1] * 3
 
     def results(self) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-        """Yield each place with its picture, or with the reason why there is none."""
-        window = max(self.threads, min(_LARGEST_WINDOW, _WINDOW_BYTES // self.picture_bytes))
-        chunk = max(1, min(_CHUNK, window // self.threads))
-        with ThreadPoolExecutor(self.threads) as pool:
-            for start in range(0, len(self.places), window):
-                chosen = self.places[start : start + window]
-                chunks = [chosen[i : i + chunk] for i in range(0, len(chosen), chunk)]
-                for places, results in zip(chunks, pool.map(self._decode, chunks), strict=True):
-                    yield from zip(places, results, strict=True)
+        """Return each place with its picture, or with the reason why there is none."""
+        window = min(_LARGEST_WINDOW, _WINDOW_BYTES // self.picture_bytes)
+        return in_order(self._decode, self.places, threads=self.threads, window=window)
 
-    def _decode(self, places: Sequence[int]) -> list[NDArray[np.uint8] | str]:
-        results: list[NDArray[np.uint8] | str] = []
-        for place in places:
-            try:
-                results.append(self.pictures.picture(place, self.target))
-            except UnreadablePictureError as error:
-                results.append(str(error))
-        return results
-
-
-def _first_size(pictures: Pictures, places: Sequence[int]) -> Size | None:
-    """Return the size of the first picture that decodes."""
-    for place in places:
+    def _decode(self, place: int) -> NDArray[np.uint8] | str:
         try:
-            height, width, _ = pictures.picture(place, None).shape
-        except UnreadablePictureError:
-            continue
-        return height, width
-    return None
+            return self.pictures.picture(place, self.target)
+        except UnreadablePictureError as error:
+            return str(error)
 
 
 def _write(path: Path, job: _Job, progress: Progress) -> Decoded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,8 @@ from photofinish.storage import cache_folder
 from photofinish.storage.folders import building
 from photofinish.storage.progress import Progress, silent
 
-_UNREADABLE_SHARE = 0.05
+UNREADABLE_SHARE = 0.05
+"""Share of pictures that do not decode beyond which a set is refused."""
 
 
 def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Progress | None = None) -> PreparedData:
@@ -67,7 +68,7 @@ def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Prog
     note = read_pixels_note(folder)
     skipped: dict[str, str] = note["skipped"]
     if skipped and not settings.skip_unreadable:
-        raise _unreadable(listing, skipped)
+        raise _unreadable(listing, skipped, len(used))
     kept = used[[listing.ids[place] not in skipped for place in used.tolist()]] if skipped else used
     record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
     rows = {part: np.searchsorted(kept, places) for part, places in _restrict(splits, kept).items()}
@@ -91,7 +92,7 @@ def _decode(folder: Path, listing: Listing, used: Sequence[int], image_size: int
     with building(folder, is_complete_pixels) as temporary:
         decoded = write_pixels(temporary / "images.npy", listing.pictures, used, image_size, progress)
         skipped = {listing.ids[place]: reason for place, reason in decoded.failures.items()}
-        if len(skipped) > _UNREADABLE_SHARE * len(used):
+        if len(skipped) > UNREADABLE_SHARE * len(used):
             raise _unreadable(listing, skipped, len(used))
         kept = [place for place in used if place not in decoded.failures]
         np.save(temporary / "labels.npy", listing.labels[kept])
@@ -99,12 +100,35 @@ def _decode(folder: Path, listing: Listing, used: Sequence[int], image_size: int
         write_pixels_note(temporary, decoded.stored_size, skipped)
 
 
-def _unreadable(listing: Listing, skipped: dict[str, str], of: int | None = None) -> DataError:
+def refusal(listing: Listing, settings: DataSettings, splits: Splits, skipped: Mapping[str, str]) -> DataError | None:
+    """Return why `prepare` would refuse pictures of which some do not decode, or None.
+
+    Args:
+        listing: All examples.
+        settings: Whether unreadable pictures may be left out.
+        splits: The pictures in use.
+        skipped: The reason for each name of a picture in use that does not decode.
+    """
+    used = sum(map(len, splits.values()))
+    if skipped and (len(skipped) > UNREADABLE_SHARE * used or not settings.skip_unreadable):
+        return _unreadable(listing, skipped, used)
+    kept = {
+        part: places[[listing.ids[place] not in skipped for place in places.tolist()]]
+        for part, places in splits.items()
+    }
+    try:
+        require_every_class(listing.labels, listing.classes, kept, listing.place)
+    except DataError as error:
+        return error
+    return None
+
+
+def _unreadable(listing: Listing, skipped: Mapping[str, str], used: int) -> DataError:
     name, reason = next(iter(skipped.items()))
     what = f"{listing.place}: {name} does not decode ({reason})"
-    if of is not None:
+    if len(skipped) > UNREADABLE_SHARE * used:
         return DataError(
-            f"{what}: {len(skipped)} of {of} pictures do not, more than {_UNREADABLE_SHARE:.0%}; mend the data set"
+            f"{what}: {len(skipped)} of {used} pictures do not, more than {UNREADABLE_SHARE:.0%}; mend the data set"
         )
     others = f", nor do {len(skipped) - 1} others" if len(skipped) > 1 else ""
     return DataError(f"{what}{others}; mend them, or leave them out for every model alike with --skip-unreadable")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from photofinish.report import calibration, confusions, machines, readings, recipe, stages, tables
+from photofinish.report import audit, calibration, confusions, machines, readings, recipe, stages, tables
 from photofinish.report.claims import claims
 from photofinish.report.material import Material
 from photofinish.report.names import printable
@@ -19,22 +20,23 @@ def render_markdown(material: Material) -> str:
         f"# photofinish: {escaped(results.data.name)}",
         f"**{escaped(verdict_sentence(results))}**",
         escaped(cost_sentence(results)),
-        _bullets("Warnings", list(results.warnings)),
-        _titled("Models", tables.models_table(material)),
+        bullets("Warnings", list(results.warnings)),
+        titled("Models", tables.models_table(material)),
         *_claims(material),
-        _titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
+        titled("Pairs", tables.pairs_table(material)) if results.pairs else "",
         _readings(readings.read(material)),
-        _titled("Calibration", calibration_figures) if calibration_figures.rows else "",
-        _bullets("", calibration.calibration_notes(material)),
-        _titled("Most confused", confused) if confused.rows else "",
-        _titled("Stages", table) if (table := stages.stages_table(material)) else "",
-        _bullets("Not equal", material.differences or ["Nothing that was recorded."]),
-        _titled("Studies", table) if (table := machines.studies_table(material)) else "",
-        _titled("Times by machine", table) if (table := machines.machines_table(material)) else "",
-        _titled("Recipe", recipe.recipe_table(material)),
-        _titled("Data", recipe.data_table(material)),
-        _titled("Machine and software", recipe.environment_table(material)),
-        _bullets("Failed cells", [f"{cell.name}: {cell.failure}" for cell in material.failed]),
+        titled("Calibration", calibration_figures) if calibration_figures.rows else "",
+        bullets("", calibration.calibration_notes(material)),
+        titled("Most confused", confused) if confused.rows else "",
+        titled("Stages", table) if (table := stages.stages_table(material)) else "",
+        bullets("Not equal", material.differences or ["Nothing that was recorded."]),
+        titled("Studies", table) if (table := machines.studies_table(material)) else "",
+        titled("Times by machine", table) if (table := machines.machines_table(material)) else "",
+        titled("Recipe", recipe.recipe_table(material)),
+        titled("Data", recipe.data_table(material)),
+        bullets("Pictures", section.sentences) if (section := audit.audit_section(material)) else "",
+        titled("Machine and software", recipe.environment_table(material)),
+        bullets("Failed cells", [f"{cell.name}: {cell.failure}" for cell in material.failed]),
         f"Made by {escaped('; '.join(material.plan.commands))}" if material.plan.command else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -60,7 +62,8 @@ def _readings(found: readings.Readings | None) -> str:
     return "\n\n".join(["## Equal epochs and equal time", escaped(found.sentence), *map(_captioned, found.tables)])
 
 
-def _titled(title: str, table: tables.Table) -> str:
+def titled(title: str, table: tables.Table) -> str:
+    """Return a table under its title, with its caption and source."""
     return f"## {title}\n\n{_captioned(table)}"
 
 
@@ -83,12 +86,13 @@ def _claims(material: Material) -> list[str]:
     answered = claims(material)
     if answered is None:
         return []
-    table = _titled("The published claims", answered.table) if answered.table else ""
-    changes = _bullets("Settings that differ from the source's", list(answered.changes))
-    return [table, changes, _bullets("About the source", list(answered.remarks))]
+    table = titled("The published claims", answered.table) if answered.table else ""
+    changes = bullets("Settings that differ from the source's", list(answered.changes))
+    return [table, changes, bullets("About the source", list(answered.remarks))]
 
 
-def _bullets(title: str, sentences: list[str]) -> str:
+def bullets(title: str, sentences: Sequence[str]) -> str:
+    """Return sentences as a list, under a title where there is one; nothing where there are no sentences."""
     if not sentences:
         return ""
     heading = [f"## {title}", ""] if title else []

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from photofinish.evaluation.metrics import confusion_matrix
 from photofinish.report.names import called, short_names, shortened, with_short_names
-from photofinish.runs import EpochRecord, RunFolder, StudyFolder, read_epochs
-from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
+from photofinish.runs import AuditRecord, EpochRecord, RunFolder, StudyFolder, read_epochs
+from photofinish.study.cells import Cell, FinishedCell, read_audit, read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.differences import not_equal
 from photofinish.study.plan import Plan
@@ -67,6 +67,7 @@ class Material:
         results: The figures.
         cells: Every planned cell.
         entrants: The compared models, in the order of the plan.
+        audit: What was found odd about the pictures, or None: studies of earlier versions have no audit.
     """
 
     folder: StudyFolder
@@ -74,6 +75,7 @@ class Material:
     results: Results
     cells: tuple[Cell, ...]
     entrants: tuple[Entrant, ...]
+    audit: AuditRecord | None = None
 
     @classmethod
     def read(cls, folder: StudyFolder) -> Material:
@@ -93,7 +95,7 @@ class Material:
             own = tuple(one for one in finished if one.cell.model == result.name and one.cell.seed in result.seeds)
             histories = tuple(tuple(read_epochs(one.cell.folder.metrics)) for one in own)
             entrants.append(Entrant(index, named, own, histories))
-        return cls(folder, plan, shown, tuple(cells), tuple(entrants))
+        return cls(folder, plan, shown, tuple(cells), tuple(entrants), read_audit(folder, plan))
 
     @property
     def classes(self) -> tuple[str, ...]:

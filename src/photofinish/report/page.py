@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from photofinish.report import (
+    audit,
     calibration,
     charts,
     confusions,
@@ -143,6 +144,7 @@ def _details(material: Material) -> dict[str, Any]:
         **times.context(material),
         "stages": stages.stages_table(material),
         "sheets": stages.sheets(material),
+        "audit": audit.audit_section(material),
         "not_equal": material.differences,
         "figures": material.folder.figures.is_dir(),
         "machines": machines.machines_table(material),

@@ -1,5 +1,6 @@
 """The run folder: every path in it and the records it holds. Training and evaluation meet only here."""
 
+from photofinish.runs.audits import AuditRecord
 from photofinish.runs.environment import hardware, peak_resident_bytes, versions
 from photofinish.runs.events import Notify, StageEvent, unheard
 from photofinish.runs.layout import RunFolder, StudyFolder, cell_name
@@ -19,6 +20,7 @@ from photofinish.runs.records import (
 )
 
 __all__ = [
+    "AuditRecord",
     "DataRecord",
     "EpochRecord",
     "LoadRecord",

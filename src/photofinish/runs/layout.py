@@ -77,6 +77,11 @@ class StudyFolder:
         return self.path / "study.json"
 
     @property
+    def audit(self) -> Path:
+        """`audit.json`: what is odd about the pictures."""
+        return self.path / "audit.json"
+
+    @property
     def results(self) -> Path:
         """`results.json`: figures only."""
         return self.path / "results.json"

@@ -11,7 +11,15 @@ from pydantic import ValidationError
 
 from photofinish.errors import StudyError
 from photofinish.evaluation.calibration import fit_temperature, with_temperature
-from photofinish.runs import ModelRecord, Predictions, RunFolder, RunRecord, StudyFolder, TimeRecord
+from photofinish.runs import (
+    AuditRecord,
+    ModelRecord,
+    Predictions,
+    RunFolder,
+    RunRecord,
+    StudyFolder,
+    TimeRecord,
+)
 from photofinish.storage import read_json
 from photofinish.study.plan import Plan
 from photofinish.study.treatment import Treated, disagreements
@@ -87,6 +95,22 @@ def read_plan(folder: StudyFolder) -> Plan:
     except ValidationError as error:
         complaint = error.errors()[0]["msg"]
         raise StudyError(f"{folder.plan} is not a plan of this version: {complaint}") from error
+
+
+def read_audit(folder: StudyFolder, plan: Plan) -> AuditRecord | None:
+    """Read `audit.json`, or return None: studies of earlier versions have none.
+
+    Raises:
+        StudyError: It is damaged, or of other pictures.
+    """
+    if not folder.audit.exists():
+        return None
+    audit = AuditRecord.read(folder.audit)
+    if audit.fingerprint != plan.data.fingerprint:
+        raise StudyError(
+            f"{folder.audit} is of other pictures than the study; delete it and run the same command again"
+        )
+    return audit
 
 
 def read_cells(folder: StudyFolder, plan: Plan) -> tuple[list[Cell], list[FinishedCell]]:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from photofinish.evaluation.calibration import calibration_error_by_chance
 from photofinish.evaluation.metrics import expected_calibration_error, log_losses, squared_errors
-from photofinish.runs import Predictions, StudyFolder
-from photofinish.study.cells import Cell, FinishedCell, read_cells, read_plan
+from photofinish.runs import AuditRecord, Predictions, StudyFolder
+from photofinish.study.cells import Cell, FinishedCell, read_audit, read_cells, read_plan
 from photofinish.study.differences import machine_of, machines_of
 from photofinish.study.power import seeds_to_decide
 from photofinish.study.results import (
     CalibrationEstimates,
     CalibrationResult,
+    Estimate,
     ModelResult,
     PairResult,
     Results,
@@ -48,24 +49,27 @@ def collect(folder: StudyFolder) -> Results:
         StudyError: The plan or a finished cell is damaged, or the cells do not belong together.
     """
     plan = read_plan(folder)
+    audit = read_audit(folder, plan)
     cells, finished = read_cells(folder, plan)
     groups: dict[str, list[FinishedCell]] = {}
     for one in finished:
         groups.setdefault(one.cell.model, []).append(one)
     machines = machines_of([[one.record for one in group] for group in groups.values()])
     models = tuple(
-        _model_result(cells, group, machine) for group, machine in zip(groups.values(), machines, strict=True)
+        _model_result(cells, group, machine, audit) for group, machine in zip(groups.values(), machines, strict=True)
     )
     return Results(
         schema=1,
         data=plan.data,
         models=models,
         pairs=tuple(_pair_results(groups)),
-        warnings=tuple(warnings_of(plan, cells, finished, models)),
+        warnings=tuple(warnings_of(plan, cells, finished, models, audit)),
     )
 
 
-def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell], machine: str) -> ModelResult:
+def _model_result(
+    cells: Sequence[Cell], group: Sequence[FinishedCell], machine: str, audit: AuditRecord | None
+) -> ModelResult:
     """Put the finished seeds of one model together, the times of those that ran on one machine."""
     name = group[0].cell.model
     timed = [one for one in group if machine_of(one.record) == machine]
@@ -93,6 +97,7 @@ def _model_result(cells: Sequence[Cell], group: Sequence[FinishedCell], machine:
         machine=machine,
         timed_seeds=tuple(one.cell.seed for one in timed),
         calibration=calibration,
+        test_accuracy_without_leaked=_without_leaked(group, audit),
     )
 
 
@@ -116,6 +121,14 @@ def _calibration_estimates(seeds: Sequence[Predictions]) -> CalibrationEstimates
 
 def _seed_mean(values: Sequence[float]) -> SeedMean:
     return SeedMean(mean=fmean(values), per_seed=tuple(values))
+
+
+def _without_leaked(group: Sequence[FinishedCell], audit: AuditRecord | None) -> Estimate | None:
+    """Return the accuracy on the test pictures that have no duplicate in training, where some have and some not."""
+    if audit is None:
+        return None
+    kept = ~np.isin(group[0].test.ids, audit.duplicates.leaked_test)
+    return None if kept.all() or not kept.any() else mean_accuracy(_correct(group)[:, kept])
 
 
 def compile_seconds(group: Sequence[FinishedCell]) -> list[float]:

@@ -17,8 +17,18 @@ from photofinish.config import is_custom, weights_for
 from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunFolder, StudyFolder, cell_name
 from photofinish.storage import require_free_space, write_json
-from photofinish.study.cells import SPLITS, Cell, FinishedCell, read_cells, read_plan, require_same_pictures
+from photofinish.study.cells import (
+    SPLITS,
+    Cell,
+    FinishedCell,
+    read_audit,
+    read_cells,
+    read_plan,
+    require_same_pictures,
+)
+from photofinish.study.evidence import evidence_of
 from photofinish.study.gallery import choose
+from photofinish.study.labels import judged_by_study
 from photofinish.study.pictures import join_pictures
 from photofinish.study.plan import JoinedStudy, Plan
 from photofinish.study.treatment import Treated, disagreements
@@ -108,7 +118,14 @@ def join_studies(paths: Sequence[Path], target: Path, command: str = "") -> Stud
         shutil.copyfile(path, destination)
     write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
     _, finished = read_cells(folder, plan)
-    join_pictures(folder, [study.folder for study in studies], choose(finished).ids)
+    wanted = choose(finished).ids
+    audits = [audit for study in studies if (audit := read_audit(study.folder, study.plan))]
+    if audits:
+        # The pictures are the same, and all predictions judge their labels better than those of one study.
+        audit = audits[0].but(labels=judged_by_study(finished, plan.data.classes, audits[0]))
+        audit.write(folder.audit)
+        wanted = [*wanted, *evidence_of(audit).ids]
+    join_pictures(folder, [study.folder for study in studies], wanted)
     return folder
 
 

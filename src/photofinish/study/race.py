@@ -16,8 +16,10 @@ from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
 from photofinish.storage import write_json
 from photofinish.storage.download import checksum
+from photofinish.study.audit import audit_study, judge_study
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
+from photofinish.study.evidence import evidence_of
 from photofinish.study.execute import LOCK, Observer, execute, only_one
 from photofinish.study.gallery import choose
 from photofinish.study.pictures import store_pictures
@@ -76,15 +78,17 @@ def run_race(
     with only_one(folder.path):
         plan = join_plan(folder, plan)
         write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
+        audit_study(folder, plan, data, race.data.source, progress)
         observer = observer_for(plan, folder)
         records = [execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer) for cell in plan.cells()]
         if all(record.status == "failed" for record in records):
             raise StudyError(f"every cell failed; the first said: {records[0].error}")
+        _, finished = read_cells(folder, plan)
+        audit = judge_study(folder, plan, finished)
         results = collect(folder)
         results.write(folder.results)
         # The prepared pictures lie in a cache; the report must be able to show them without it.
-        _, finished = read_cells(folder, plan)
-        store_pictures(folder, data, choose(finished).ids)
+        store_pictures(folder, data, [*choose(finished).ids, *evidence_of(audit).ids])
     return folder, results, records
 
 

@@ -86,6 +86,8 @@ class ModelResult(Settings):
         timed_seeds: The seeds that ran on it, in the order of the times; those that ran elsewhere are left out of all
             of these.
         calibration: Before and after temperature scaling, or None in files of earlier versions.
+        test_accuracy_without_leaked: Likewise without the test pictures that have an exact or near duplicate among the
+            training pictures, or None where there are none of these, none besides them, or no audit.
     """
 
     name: str
@@ -108,6 +110,7 @@ class ModelResult(Settings):
     machine: str = ""
     timed_seeds: tuple[int, ...] = ()
     calibration: CalibrationResult | None = None
+    test_accuracy_without_leaked: Estimate | None = None
 
 
 class PairResult(Settings):

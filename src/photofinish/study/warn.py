@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from photofinish.runs import RunRecord
+from photofinish.runs import AuditRecord, RunRecord
 from photofinish.study.cells import Cell, FinishedCell
 from photofinish.study.differences import machine_of
 from photofinish.study.plan import Plan
@@ -15,9 +15,16 @@ from photofinish.study.results import ModelResult
 FEW_TEST_PICTURES = 100
 """With fewer, the 95% interval of one accuracy of 80% is wider than 16 points."""
 
+MOST_NAMED = 5
+"""Pictures that a warning names; audit.json names all."""
+
 
 def warnings_of(
-    plan: Plan, cells: Sequence[Cell], finished: Sequence[FinishedCell], models: Sequence[ModelResult]
+    plan: Plan,
+    cells: Sequence[Cell],
+    finished: Sequence[FinishedCell],
+    models: Sequence[ModelResult],
+    audit: AuditRecord | None = None,
 ) -> list[str]:
     """Return the warnings of a study, the gravest first.
 
@@ -26,12 +33,14 @@ def warnings_of(
         cells: Every planned cell.
         finished: The cells with predictions.
         models: The results of the models with at least one finished seed.
+        audit: What was found odd about the pictures, where that was looked for.
     """
     return [
         *_failures(plan, cells, models),
         *_chance_level(finished, models),
         *_seeds(models),
         *_test_set(plan),
+        *_leaked(plan, models, audit),
         *_treatment(plan, finished),
         *_unfolded(plan, finished),
         *_features(plan, finished),
@@ -97,6 +106,27 @@ def _test_set(plan: Plan) -> Iterator[str]:
             f"Pictures that do not decode were left out: {len(plan.data.skipped):,}. "
             "They are listed under the conditions."
         )
+
+
+def _leaked(plan: Plan, models: Sequence[ModelResult], audit: AuditRecord | None) -> Iterator[str]:
+    leaked = len(audit.duplicates.leaked_test) if audit else 0
+    if leaked == 0:
+        return
+    sentence = (
+        f"{leaked:,} of {plan.data.test:,} test pictures {'has' if leaked == 1 else 'have'} an exact or near duplicate "
+        "among the training pictures"
+    )
+    pairs = [(model, model.test_accuracy_without_leaked) for model in models]
+    changes = [
+        f"{model.name} has {new.mean:.1%} instead of {model.test_accuracy.mean:.1%}" for model, new in pairs if new
+    ]
+    names = ", ".join(audit.duplicates.leaked_test[:MOST_NAMED]) if audit else ""
+    named = f"{names} and {leaked - MOST_NAMED:,} more" if leaked > MOST_NAMED else names
+    yield (
+        f"{sentence} ({named}); without them {', '.join(changes)}."
+        if changes
+        else f"{sentence}: nothing else is left to test on."
+    )
 
 
 def _compilation(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
