@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from photofinish.runs import AuditRecord, Pictures, Predictions, RunFolder, StudyFolder, read_epochs
@@ -157,6 +158,30 @@ def test_evaluate_prints_the_stored_figures_and_can_predict_anew(raced):
     assert json.loads(anew.stdout)["calibration"]["temperature"] == stored["calibration"]["temperature"]
     assert np.sum(stored["confusion"]) == 359
     assert "confusion" in raced("evaluate", run).stdout
+
+
+def test_evaluate_predicts_with_the_runs_backend_and_all_pictures_of_another_folder(raced, tmp_path):
+    record = RunFolder(StudyFolder(raced.folder / "study").cell(SMALL, 0).path)
+    (tmp_path / "absent").mkdir()
+    # Keras' own default. Where it is not installed, as with most of those who use JAX, it must not be asked for.
+    (tmp_path / "absent" / "tensorflow.py").write_text("raise ImportError('TensorFlow must not be needed')")
+    environment = {name: value for name, value in raced.environment.items() if name != "KERAS_BACKEND"}
+    digits = load_digits()
+    for place in range(80):
+        path = tmp_path / "others" / str(digits.target[place]) / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[place] * 15).astype(np.uint8)).resize((32, 32)).save(path)
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "photofinish", "evaluate", str(record.path)),
+            *("--data", str(tmp_path / "others"), "--model", SMALL, "--json"),
+        ],
+        cwd=raced.folder, env=environment | {"PYTHONPATH": str(tmp_path / "absent"), "KERAS_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["pictures"] == 80
+    assert np.sum(json.loads(result.stdout)["confusion"]) == 80
 
 
 def test_evaluate_judges_the_temperature_of_the_validation_pictures_on_the_test_pictures(raced):

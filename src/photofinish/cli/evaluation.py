@@ -7,14 +7,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from photofinish.data import PreparedData, prepare
+from photofinish.data.sources import read_source
 from photofinish.errors import SettingsError, StudyError
 from photofinish.evaluation import metrics
 from photofinish.evaluation.calibration import CalibrationFigures, fit_temperature, with_temperature
 from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
+from photofinish.storage import cache_folder
+from photofinish.storage.progress import silent
 
 LARGEST_PRINTED_CONFUSION = 20
 
@@ -44,13 +49,14 @@ def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str 
         raise StudyError(f"{run} holds a run that did not finish: {record.error}")
     if data is None:
         predictions, classes = Predictions.read(folder.predictions(split)), record.data.classes
+        which = f"{split} pictures"
     else:
-        predictions, classes = _predict_anew(folder, data, split, own_model)
+        predictions, classes, which = _predict_anew(folder, data, split, own_model)
     temperature = _temperature(folder)
     if as_json:
         typer.echo(json.dumps(_as_dictionary(predictions, classes, temperature), indent=1))
         return
-    _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {split} pictures")
+    _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {which}")
     if temperature is not None:
         _print_calibration(predictions, temperature, fitted_on_these=data is None and split == "validation")
 
@@ -68,22 +74,38 @@ def _temperature(folder: RunFolder) -> float | None:
 
 def _predict_anew(
     folder: RunFolder, data: str, split: str, own_model: str | None
-) -> tuple[Predictions, tuple[str, ...]]:
-    """Predict other pictures with the saved model."""
-    from photofinish.data import prepare
-    from photofinish.evaluation.predict import predict_saved
+) -> tuple[Predictions, tuple[str, ...], str]:
+    """Predict other pictures with the saved model; return also which they were, in words."""
     from photofinish.models.manifest import read_manifest
+    from photofinish.study.cell import choose_backend
+
+    record = RunRecord.read(folder.record)
+    choose_backend(record.settings)
+    from photofinish.evaluation.predict import predict_saved
 
     manifest = read_manifest(folder.checkpoints)
-    record = RunRecord.read(folder.record)
-    # The limit on training pictures stays: without it, validation pictures would be drawn from those trained on.
-    prepared = prepare(record.settings.data.but(source=data, limit_test=None))
+    prepared, which = _pictures_of(record, data, split)
     if prepared.record.classes != manifest.class_names:
         raise SettingsError(
             f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
             f"({', '.join(manifest.class_names[:5])}, ...)"
         )
-    return predict_saved(folder, prepared, split, own_model=own_model), manifest.class_names
+    return predict_saved(folder, prepared, split, own_model=own_model), manifest.class_names, which
+
+
+def _pictures_of(record: RunRecord, data: str, split: str) -> tuple[PreparedData, str]:
+    """Return the pictures to predict under the name of `split`, and which they are, in words.
+
+    Those of the split, where the source divides its pictures or is the one that the run was trained on; else all.
+    """
+    own = record.settings.data.but(source=data)
+    listing = read_source(data, cache_folder(), silent)
+    is_divided = len(listing.members("test")) > 0
+    if is_divided or (record.data is not None and prepare(own).record.fingerprint == record.data.fingerprint):
+        # The limit on training pictures stays: without it, validation pictures would be drawn from those trained on.
+        return prepare(own.but(limit_test=None)), f"{split} pictures"
+    whole = prepare(own.but(limit_train=None, limit_test=None))
+    return dataclasses.replace(whole, splits={**whole.splits, split: np.arange(len(whole.ids))}), "all pictures"
 
 
 def _as_dictionary(predictions: Predictions, classes: tuple[str, ...], temperature: float | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a trained model.")],
     data: Annotated[
         str | None,
-        typer.Option("--data", help="Other pictures, all of whose test pictures are predicted anew."),
+        typer.Option("--data", help="Other pictures, predicted anew: their test part, or all where they have none."),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="test or validation.")] = "test",
     model: Annotated[

@@ -145,6 +145,21 @@ class OpenCell:
     build_seconds: float
 
 
+def choose_backend(settings: CellSettings) -> None:
+    """Have Keras compute with a cell's backend, in its precision.
+
+    Args:
+        settings: Of the cell.
+
+    Raises:
+        SettingsError: The backend is not installed, or Keras already runs on another one.
+    """
+    backend.select(settings.backend)
+    import keras
+
+    keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
+
+
 def open_cell(settings: CellSettings, prepared: Path, notify: Notify) -> OpenCell:
     """Choose the backend and the precision, open the pictures and build the network.
 
@@ -153,13 +168,10 @@ def open_cell(settings: CellSettings, prepared: Path, notify: Notify) -> OpenCel
         prepared: The prepared folder of the data.
         notify: Is told of progress.
     """
-    backend.select(settings.backend)
-    # These import Keras, which reads the backend when it is imported.
-    import keras
-
+    choose_backend(settings)
+    # This imports Keras, which reads the backend when it is imported.
     from photofinish.models import Head
 
-    keras.config.set_dtype_policy(PRECISION_POLICIES[settings.training.precision])
     data = PreparedData.load(prepared)
     training = settings.training.for_pictures(len(data.splits["train"]))
     notify(StageEvent(stage="building"))

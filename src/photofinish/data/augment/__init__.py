@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from photofinish import backend
 from photofinish.data.augment.draws import DRAWS, augmentation_draws
 from photofinish.data.augment.policy import Augmentation
 
@@ -25,7 +26,8 @@ _HOMES = {"augment": "pipeline", "mix": "mixing", "resize": "resizing"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Keras when it is first used."""
+    """Import what needs Keras when it is first used, on the backend that was chosen, or else on our default."""
     if name in _HOMES:
+        backend.select()
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
