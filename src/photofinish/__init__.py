@@ -16,7 +16,7 @@ from photofinish.errors import PhotofinishError
 
 if TYPE_CHECKING:
     from photofinish import models
-    from photofinish.api import Study, benchmark, compare, join, plan, train
+    from photofinish.api import Study, benchmark, compare, join, load, plan, train
     from photofinish.config import RECIPES
     from photofinish.study.forecast import Forecast
 
@@ -29,6 +29,7 @@ __all__ = [
     "benchmark",
     "compare",
     "join",
+    "load",
     "models",
     "plan",
     "train",
@@ -42,6 +43,7 @@ _HOMES = {
     "benchmark": "photofinish.api",
     "compare": "photofinish.api",
     "join": "photofinish.api",
+    "load": "photofinish.api",
     "plan": "photofinish.api",
     "train": "photofinish.api",
 }

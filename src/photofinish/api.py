@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photofinish.config import BenchmarkSettings, CellSettings, resolve
 from photofinish.data import Progress
@@ -16,6 +16,8 @@ from photofinish.runs.benchmark import BenchmarkRecord
 from photofinish.storage.folders import building
 from photofinish.study.assumptions import Given
 from photofinish.study.benchmark.conduct import run_benchmark
+from photofinish.study.cell import choose_backend
+from photofinish.study.cells import finished_run
 from photofinish.study.collect import collect
 from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
 from photofinish.study.forecast import Forecast, forecast
@@ -23,6 +25,9 @@ from photofinish.study.joining import join_studies, require_joinable_into
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results
+
+if TYPE_CHECKING:  # this imports Keras
+    from photofinish.evaluation.classifier import Classifier
 
 DEFAULT_BACKEND = "jax"
 
@@ -190,6 +195,27 @@ def join(studies: Sequence[str | Path], output: str | Path, *, command: str = ""
         write_report(folder)
     failed = [f"{model.name} seed {seed}" for model in results.models for seed in model.failed_seeds]
     return Study(target, results, StudyFolder(target).report_html, tuple(failed))
+
+
+def load(run: str | Path, *, model: str | None = None) -> Classifier:
+    """Open the network of a finished run, ready to name what is on pictures.
+
+    It computes with the backend and in the precision of the run.
+
+    Args:
+        run: A run folder; those of a study are its `cells/<model>/seed-<k>`.
+        model: `path/to/model.py:function`, for a network that is no part of the catalog. Its code is run.
+
+    Raises:
+        StudyError: There is no finished run.
+        SettingsError: The run's backend is not installed, or Keras already runs on another one.
+        WeightsError: The saved network is missing or damaged.
+    """
+    folder, record, _ = finished_run(Path(run))
+    choose_backend(record.settings)
+    from photofinish.evaluation.classifier import Classifier
+
+    return Classifier(folder, own_model=model)
 
 
 def train(

@@ -96,3 +96,15 @@ def test_page_and_text_hold_the_readings(folder: StudyFolder) -> None:
         assert "Equal epochs and equal time" in content
         assert "Validation accuracy at equal time" in content
         assert found.sentence.split(",")[0] in content
+
+
+def test_who_leads_at_equal_time_is_qualified_where_others_kept_the_machine_busy(
+    studies: ModuleType, tmp_path: Path
+) -> None:
+    design = studies.Design(test=100, epochs=2)
+    quiet = readings.read(Material.read(studies.write_study(tmp_path / "quiet", design)))
+    busy = readings.read(Material.read(studies.write_study(tmp_path / "busy", replace(design, others=1.0))))
+    assert quiet is not None
+    assert busy is not None
+    assert readings.DISTURBED not in quiet.sentence
+    assert readings.DISTURBED in busy.sentence

@@ -137,6 +137,13 @@ def test_times_of_different_machines_are_not_set_against_each_other() -> None:
     )
 
 
+def test_times_that_others_disturbed_are_given_and_not_compared() -> None:
+    models = [model("big", 0.9, 840.0, 24_000_000), model("small", 0.8, 420.0, 6_000_000).but(disturbed=True)]
+    sentence = cost_sentence(results(models, [pair("big", "small", 0.1, "a")]))
+    assert "times as long" not in sentence
+    assert "(14.0 min and 7.0 min) is not compared: other programs kept the machine busy" in sentence
+
+
 def test_one_more_seed_is_singular() -> None:
     assert "1 more seed each" in more_work(pair("a", "b", 0.01, "undecided", seeds_to_decide=1))
 

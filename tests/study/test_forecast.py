@@ -254,7 +254,10 @@ def test_what_has_been_run_in_the_folder_costs_nothing_and_is_learned_from(
     assert [(one.seeds, one.seconds) for one in found.costs[:2]] == [(0, 0.0), (0, 0.0)]
 
 
-def test_a_measured_cell_is_estimated_within_a_sensible_factor_of_what_it_then_takes(tmp_path: Path) -> None:
+def test_a_measured_cell_is_estimated_within_a_sensible_factor_of_what_it_then_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOFINISH_CACHE", str(tmp_path / "cache"))
     settings = {"epochs": 6, "limit_train": 700, "batch_size": 16}
     models = [f"{TINY}:small"]
     found = pf.plan(models, "digits", seeds=1, output=tmp_path / "race", **settings)
@@ -264,6 +267,8 @@ def test_a_measured_cell_is_estimated_within_a_sensible_factor_of_what_it_then_t
     assert record.seconds is not None
     assert cost is not None
     assert cost.source.startswith("measured now, over ")
+    assert cost.load is not None
+    assert record.step_from_cache is False, "measuring left nothing behind that makes the race look quick to compile"
     print(f"estimated {cost}, took {record.seconds}")
     # Other work on the machine comes and goes between the two; a factor of three is far less than ignorance.
     assert cost.every_seed == pytest.approx(record.seconds.total - record.seconds.compile, rel=2, abs=1)

@@ -17,9 +17,10 @@ from photofinish.data.sources import read_source
 from photofinish.errors import SettingsError, StudyError
 from photofinish.evaluation import metrics
 from photofinish.evaluation.calibration import CalibrationFigures, fit_temperature, with_temperature
-from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
+from photofinish.runs import Predictions, RunFolder, RunRecord
 from photofinish.storage import cache_folder
 from photofinish.storage.progress import silent
+from photofinish.study.cells import finished_run
 
 LARGEST_PRINTED_CONFUSION = 20
 
@@ -40,15 +41,9 @@ def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str 
     """
     if split not in {"test", "validation"}:
         raise SettingsError(f"unknown split '{split}': choose test or validation")
-    folder = RunFolder(run)
-    if not folder.record.exists():
-        hint = "; the runs of a study are its cells/<model>/seed-<k>" if StudyFolder(run).plan.exists() else ""
-        raise StudyError(f"{run} is not a run folder: it has no {folder.record.name}{hint}")
-    record = RunRecord.read(folder.record)
-    if record.data is None:
-        raise StudyError(f"{run} holds a run that did not finish: {record.error}")
+    folder, record, trained_on = finished_run(run)
     if data is None:
-        predictions, classes = Predictions.read(folder.predictions(split)), record.data.classes
+        predictions, classes = Predictions.read(folder.predictions(split)), trained_on.classes
         which = f"{split} pictures"
     else:
         predictions, classes, which = _predict_anew(folder, data, split, own_model)

@@ -168,6 +168,12 @@ def _cost_notes(found: Forecast) -> list[str]:
     done = found.seeds * len(found.costs) - sum(one.seeds for one in found.costs)
     if done:
         notes.append(f"Cells that are finished already and cost nothing more: {done}.")
+    busy = {one.model.rsplit("/", 1)[-1]: one.cost.load for one in found.costs if one.cost and one.cost.load}
+    heavy = [f"{name} ({load.evidence})" for name, load in busy.items() if load.is_heavy]
+    if heavy:
+        notes.append(f"Measured beside other heavy work: {', '.join(heavy)}. A quiet machine takes less.")
+    if any(one.cost and one.cost.load for one in found.costs):
+        notes.append("Measuring leaves no compiled programs behind. --no-measure does without, --like takes a study's.")
     if found.seconds is None:
         notes.append("In all: not known, some models were not measured (--measure).")
     else:

@@ -42,6 +42,8 @@ def render_latex(material: Material) -> str:
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, at {material.plan.data_settings.image_size} pixels. "
         f"Accuracy with its 95% interval. {verdict_sentence(results)}"
     )
+    if any(model.disturbed for model in results.models):
+        caption += " Other programs kept the machine busy during some trainings: their times are too long."
     rows = [_row(entrant) for entrant in material.entrants]
     return "\n".join(
         [

@@ -23,6 +23,10 @@ NOT_COMPARED = (
     "compared all the same."
 )
 
+DISTURBED = (
+    "Other programs kept the machine busy while some cells ran, so that who leads at equal time may be their doing."
+)
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -53,6 +57,8 @@ def read(material: Material) -> Readings | None:
         compiled = after_equal_time(timed, compiled=True)
         sentences.append(f"With the time to compile the training step included: {_in_turn(timed, compiled)}.")
         tables.append(_table(timed, compiled, "with compilation of the training step, without validation"))
+    if any(entrant.result.disturbed for entrant in material.entrants):
+        sentences.append(DISTURBED)
     sentences.append("These are validation accuracies, and no test is made of them.")
     return Readings(" ".join(sentences), tuple(tables))
 

@@ -53,6 +53,12 @@ def cost_sentence(results: Results) -> str:
             f"What they took to train is not compared: {leader.name} was timed on {leader.machine}; {other.name} on "
             f"{other.machine}. {leader.name} has {parameters}."
         )
+    if leader.disturbed or other.disturbed:
+        return (
+            f"Beside {other.name}, {leader.name} has {parameters}. What they took to train "
+            f"({wording.seconds(ours)} and {wording.seconds(theirs)}) is not compared: other programs kept the machine "
+            "busy meanwhile."
+        )
     return (
         f"Beside {other.name}, {leader.name} took {longer} times as long to train "
         f"({wording.seconds(ours)} against {wording.seconds(theirs)}) and has {parameters}."

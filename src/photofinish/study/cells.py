@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from photofinish.errors import StudyError
 from photofinish.evaluation.calibration import fit_temperature, with_temperature
 from photofinish.runs import (
     AuditRecord,
+    DataRecord,
     ModelRecord,
     Predictions,
     RunFolder,
@@ -111,6 +113,28 @@ def read_audit(folder: StudyFolder, plan: Plan) -> AuditRecord | None:
             f"{folder.audit} is of other pictures than the study; delete it and run the same command again"
         )
     return audit
+
+
+def finished_run(path: Path) -> tuple[RunFolder, RunRecord, DataRecord]:
+    """Open the folder of a finished run.
+
+    Args:
+        path: A run folder, of a study or by itself.
+
+    Returns:
+        The folder, its record, and what it was trained on.
+
+    Raises:
+        StudyError: It is no such folder, or the run did not finish.
+    """
+    folder = RunFolder(path)
+    if not folder.record.exists():
+        hint = "; the runs of a study are its cells/<model>/seed-<k>" if StudyFolder(path).plan.exists() else ""
+        raise StudyError(f"{path} is not a run folder: it has no {folder.record.name}{hint}")
+    record = RunRecord.read(folder.record)
+    if record.data is None:
+        raise StudyError(f"{path} holds a run that did not finish: {record.error}")
+    return folder, record, record.data
 
 
 def read_cells(folder: StudyFolder, plan: Plan) -> tuple[list[Cell], list[FinishedCell]]:

@@ -96,6 +96,7 @@ def _model_result(
         failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
         machine=machine,
         timed_seeds=tuple(one.cell.seed for one in timed),
+        disturbed=any(record.load is not None and record.load.is_heavy for record in records),
         calibration=calibration,
         test_accuracy_without_leaked=_without_leaked(group, audit),
     )

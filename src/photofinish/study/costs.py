@@ -88,6 +88,7 @@ def from_study(
         compile=median(compile_seconds(alike)),
         compile_other=0.0,
         peak_memory_bytes=max(one.record.peak_memory_bytes or 0 for one in alike),
+        load=None,
         **typical,
     )
 

@@ -114,7 +114,9 @@ def run_process(task: Task, hear: Callable[[Message], None]) -> str | None:
     log = RunFolder(task.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
-    with log.open("wb") as errors, worker_process(WORKER, errors.fileno()) as process:
+    # What is measured must leave nothing that the race would find: its own compile time would look like none.
+    environment = {"PHOTOFINISH_COMPILATION_CACHE": "off"} if task.only_measure else None
+    with log.open("wb") as errors, worker_process(WORKER, errors.fileno(), environment) as process:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(task.model_dump_json().encode())

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from photofinish import backend
 from photofinish.config import CellSettings, Settings
-from photofinish.runs import Notify, peak_resident_bytes
+from photofinish.runs import LoadRecord, LoadWatch, Notify, peak_resident_bytes
 from photofinish.study.cell import open_cell
 
 
@@ -29,6 +29,7 @@ class CellCost(Settings):
         reestimate: Estimating BatchNormalization's averages anew.
         evaluate: Predicting the validation and test pictures at the end.
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
+        load: What else the machine was doing while it was measured; None where it was taken from a study.
     """
 
     model: str
@@ -43,6 +44,7 @@ class CellCost(Settings):
     reestimate: float = Field(ge=0)
     evaluate: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    load: LoadRecord | None = None
 
     @property
     def every_seed(self) -> float:
@@ -68,6 +70,7 @@ def measure_cell(settings: CellSettings, prepared: Path, notify: Notify, started
         PhotofinishError: The model, its weights, the data or the training is at fault.
     """
     begin = time.perf_counter() if started is None else started
+    watch = LoadWatch()
     opened = open_cell(settings, prepared, notify)
     start = time.perf_counter() - begin - opened.build_seconds
     from photofinish.training import measure_entrant
@@ -88,5 +91,6 @@ def measure_cell(settings: CellSettings, prepared: Path, notify: Notify, started
         start=start,
         build=opened.build_seconds,
         peak_memory_bytes=backend.peak_device_memory() or peak_resident_bytes(),
+        load=watch.record(),
         **cost.model_dump(exclude={"steps"}),
     )

@@ -85,6 +85,7 @@ class ModelResult(Settings):
             compared.
         timed_seeds: The seeds that ran on it, in the order of the times; those that ran elsewhere are left out of all
             of these.
+        disturbed: Whether one of the timed seeds ran beside other heavy work, so that its times are too long.
         calibration: Before and after temperature scaling, or None in files of earlier versions.
         test_accuracy_without_leaked: Likewise without the test pictures that have an exact or near duplicate among the
             training pictures, or None where there are none of these, none besides them, or no audit.
@@ -109,6 +110,7 @@ class ModelResult(Settings):
     failed_seeds: tuple[int, ...]
     machine: str = ""
     timed_seeds: tuple[int, ...] = ()
+    disturbed: bool = False
     calibration: CalibrationResult | None = None
     test_accuracy_without_leaked: Estimate | None = None
 

@@ -1,0 +1,98 @@
+"""A trained network, ready to name what is on pictures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from photofinish.data.augment import resize
+from photofinish.data.decode import UnreadablePictureError, decode, fit
+from photofinish.errors import DataError
+from photofinish.evaluation.calibration import fit_temperature
+from photofinish.models.inference import Predictor
+from photofinish.models.saved import load
+from photofinish.runs import Predictions, RunFolder
+
+MANY = 1 << 20
+"""Pictures in a set so large that nothing but memory limits a batch."""
+
+
+class Classifier:
+    """The network of a finished run, with all that is needed to use it.
+
+    Pictures are decoded, fitted and scaled as in the training; probabilities are those of the logits divided by the
+    temperature that the run's validation predictions ask for (Guo et al. 2017, section 4.2), which changes no answer.
+
+    Args:
+        folder: Of a finished run.
+        own_model: `path/to/model.py:function`, for a network that is no part of the catalog. Its code is run.
+
+    Attributes:
+        model: The network, pictures of 0-255, (pictures, image_size, image_size, 3), to logits.
+        class_names: In the order of the logits.
+        image_size: Height and width in pixels that the network sees.
+        temperature: What logits are divided by; 1 where the run kept no validation predictions.
+
+    Raises:
+        WeightsError: The saved network is missing or damaged.
+    """
+
+    def __init__(self, folder: RunFolder, *, own_model: str | None = None) -> None:
+        entrant, manifest = load(folder.checkpoints, own_model=own_model)
+        self.model = entrant.model
+        self.class_names = manifest.class_names
+        self.image_size = manifest.image_size
+        validation = folder.predictions("validation")
+        self.temperature = fit_temperature(Predictions.read(validation)) if validation.exists() else 1.0
+        self._predictors: dict[int, Predictor] = {}
+
+    def probabilities(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Return how probable each class is for each picture, shape (pictures, classes).
+
+        Args:
+            pictures: Paths of picture files, or arrays of shape (height, width, 3), RGB of 0-255, or both.
+
+        Raises:
+            DataError: A file does not decode, or an array is no picture; it is named.
+        """
+        if not len(pictures):
+            return np.zeros((0, len(self.class_names)))
+        decoded = [_decoded(picture, place) for place, picture in enumerate(pictures)]
+        height, width = decoded[0].shape[:2]
+        if height != width or height > self.image_size or len({picture.shape for picture in decoded}) > 1:
+            # As in preparation: what is square, small and all of one size is left to the device.
+            decoded = [fit(picture, (self.image_size, self.image_size)) for picture in decoded]
+        # One batch for a single picture and one for many, so that each is compiled once.
+        largest = 1 if len(decoded) == 1 else MANY
+        if largest not in self._predictors:
+            prepare = functools.partial(resize, size=self.image_size)
+            self._predictors[largest] = Predictor(self.model, prepare, self.image_size, largest)
+        predicted = self._predictors[largest](np.stack(decoded), np.arange(len(decoded)))
+        return np.asarray(softmax(predicted.logits.astype(np.float64) / self.temperature, axis=1))
+
+    def predict(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> list[str]:
+        """Return the name of the most probable class of each picture.
+
+        Args:
+            pictures: As for `probabilities`.
+        """
+        return [self.class_names[place] for place in self.probabilities(pictures).argmax(axis=1)]
+
+
+def _decoded(picture: str | Path | NDArray[np.uint8], place: int) -> NDArray[np.uint8]:
+    if isinstance(picture, str | Path):
+        try:
+            return decode(Path(picture).read_bytes())
+        except UnreadablePictureError as error:
+            raise DataError(f"{picture}: {error}") from error
+        except OSError as error:
+            raise DataError(f"{picture} cannot be read: {error.strerror or error}") from error
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        what = f"{picture.dtype}, shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise DataError(f"picture {place} must be a path or an array (height, width, 3) of bytes, not {what}")
+    return picture

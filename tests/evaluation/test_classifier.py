@@ -1,0 +1,79 @@
+"""A finished run names pictures as it did in its study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import softmax
+from sklearn.datasets import load_digits
+
+import photofinish as pf
+from photofinish.errors import DataError, StudyError
+from photofinish.evaluation.calibration import fit_temperature
+from photofinish.runs import Predictions, RunFolder
+
+TINY = f"{Path(__file__).parents[1] / 'cli' / 'tiny.py'}:small"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits as pictures in a folder for each class."""
+    path = tmp_path_factory.mktemp("digits")
+    digits = load_digits()
+    for place in range(300):
+        file = path / "pictures" / "abcdefghij"[digits.target[place]] / f"{place:03}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((digits.images[place] * 15).astype(np.uint8)).save(file)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
+    """A short training on them, at twice their size."""
+    pf.train(TINY, str(folder / "pictures"), output=folder / "run", epochs=3, image_size=16, batch_size=16)
+    return folder / "run"
+
+
+def test_files_get_the_classes_and_probabilities_that_the_study_stored(folder: Path, run: Path) -> None:
+    classifier = pf.load(run, model=TINY)
+    stored = Predictions.read(RunFolder(run).predictions("test"))
+    files = [folder / "pictures" / name for name in stored.ids.tolist()]
+    temperature = fit_temperature(Predictions.read(RunFolder(run).predictions("validation")))
+    assert classifier.temperature == temperature
+    expected = softmax(stored.logits.astype(np.float64) / temperature, axis=1)
+    np.testing.assert_allclose(classifier.probabilities(files), expected, rtol=1e-4, atol=1e-6)
+    assert classifier.predict(files) == ["abcdefghij"[place] for place in stored.logits.argmax(axis=1)]
+    # One alone takes another program.
+    np.testing.assert_allclose(classifier.probabilities(files[:1]), expected[:1], rtol=1e-4, atol=1e-6)
+    assert classifier.probabilities([]).shape == (0, 10)
+
+
+def test_arrays_and_files_of_any_size_are_fitted(folder: Path, run: Path) -> None:
+    classifier = pf.load(run, model=TINY)
+    file = next((folder / "pictures").glob("*/*.png"))
+    grey = np.asarray(Image.open(file))
+    wide = np.repeat(np.pad(grey, ((0, 0), (4, 4)))[:, :, None], 3, axis=2)
+    assert wide.shape == (8, 16, 3)
+    both = classifier.probabilities([wide, str(file)])
+    np.testing.assert_allclose(both.sum(axis=1), 1)
+    # The sides that were added are cropped off again.
+    np.testing.assert_allclose(both[0], both[1], atol=0.02)
+
+
+def test_what_is_no_picture_is_named(folder: Path, run: Path) -> None:
+    classifier = pf.load(run, model=TINY)
+    (folder / "text.jpg").write_text("no picture")
+    with pytest.raises(DataError, match=r"text\.jpg"):
+        classifier.predict([folder / "text.jpg"])
+    with pytest.raises(DataError, match="cannot be read"):
+        classifier.predict([folder / "absent.jpg"])
+    with pytest.raises(DataError, match="float32"):
+        classifier.predict([np.zeros((8, 8, 3), np.float32)])
+
+
+def test_what_is_no_run_is_refused(folder: Path) -> None:
+    with pytest.raises(StudyError, match="not a run folder"):
+        pf.load(folder)
