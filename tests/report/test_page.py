@@ -197,7 +197,7 @@ def test_the_range_beside_a_training_time_is_called_one(studies: ModuleType, tmp
         notes.append(column.note)
         assert column.note in render_page(material)
         assert column.note in render_markdown(material)
-    assert notes == ["all epochs", "all epochs, mean (range over seeds)"]
+    assert notes == ["all epochs", "all epochs; mean, range over seeds"]
 
 
 def test_failed_cells_and_missing_models_are_reported(studies: ModuleType, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def _seconds_range(seconds: Estimate) -> str:
 def _time_note(material: Material) -> str:
     """Say what the training time is of, and what stands beside it where there are several seeds."""
     if any(len(model.train_seconds.per_seed) > 1 for model in material.results.models):
-        return "all epochs, mean (range over seeds)"
+        return "all epochs; mean, range over seeds"
     return "all epochs"
 
 
