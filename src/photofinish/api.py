@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,10 @@ def plan(  # noqa: PLR0913  # as `compare`, and what is known beforehand
     on_model: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> Forecast:
-    """Say, before a race, how small a difference it can show and what it will cost. Nothing is written.
+    """Say, before a race, how small a difference it can show and what it will cost.
+
+    No study is written. What the race would need lies in the cache afterwards: the pictures, prepared, and weights and
+    pictures that had to be fetched.
 
     Args:
         models: As for `compare`.
@@ -163,7 +167,7 @@ def _race(
     if not chosen:
         raise SettingsError("no models: name at least one, for example efficientnetv2-b0 resnet50")
     return Race(
-        models=tuple(dict.fromkeys(chosen)),
+        models=_each_once(chosen),
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
         data=resolved.data,
         training=resolved.training,
@@ -171,6 +175,16 @@ def _race(
         backend=backend,  # type: ignore[arg-type]  # checked when the plan is made
         command=command,
     )
+
+
+def _each_once(models: Sequence[str]) -> tuple[str, ...]:
+    """Return the models; refuse one that is named twice, which was meant to be another or to be repeated."""
+    twice = [model for model, count in Counter(models).items() if count > 1]
+    if twice:
+        raise SettingsError(
+            f"{', '.join(twice)} is named more than once: name each model once; a race repeats it with more seeds"
+        )
+    return tuple(models)
 
 
 def join(studies: Sequence[str | Path], output: str | Path, *, command: str = "") -> Study:
@@ -298,7 +312,7 @@ def benchmark(
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
-    chosen = {"models": tuple(dict.fromkeys(models)), "backend": backend, **settings}
+    chosen = {"models": _each_once(models), "backend": backend, **settings}
     record = run_benchmark(BenchmarkSettings.of(chosen), notify, command)
     if output is not None:
         record.write(Path(output))

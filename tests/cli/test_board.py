@@ -97,6 +97,26 @@ def test_the_live_table_shows_model_seed_epoch_and_accuracies(clock):
     assert any("mine.py:quick" in line and "failed: out of ideas" in line for line in lines)
 
 
+def test_on_a_narrow_screen_the_bars_give_way_and_no_heading_is_cut(clock):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None)
+    long = CellSettings(model="efficientnetv2-b0-21k", seed=0, training=TrainingSettings(epochs=2))
+    board = LiveBoard([long, OTHER], console)
+    board.started(long)
+    board.event(long, StageEvent(stage="training", epoch=100, epochs=200, done=5, total=10, loss=1.0, accuracy=1.0))
+    board.epoch(long, epoch_record(1))
+    clock.append(3599.0)
+    board.failed(OTHER, "mine.py, line 12: " + 6 * "no such luck ")
+    console.print(board.render())
+    lines = stream.getvalue().splitlines()
+    assert lines[0].split() == ["model", "seed", "epoch", "train", "validation", "time"]
+    row = next(line for line in lines if line.startswith(long.model))
+    for text in ("100/200", "100.0%", "62.5%", "59 min 59 s"):
+        assert text in row
+    assert 4 <= row.count("\u2501") < 24
+    assert "".join(lines).count("luck") == 6, "a failure is told in full, on several lines"
+
+
 def test_plain_lines_hold_no_control_characters_and_every_epoch(clock):
     stream = io.StringIO()
     board = LineBoard([FIRST], Console(file=stream, width=80))

@@ -116,6 +116,11 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(raced):
     assert "failed: " in printed
     assert "a mistake of mine" in printed
     assert any("a mistake of mine" in warning for warning in results(raced.folder)["warnings"])
+    line = 1 + TINY.read_text().splitlines().index('    raise RuntimeError("a mistake of mine")')
+    cell = StudyFolder(raced.folder / "study").cell(FAILS, 0)
+    said = f"{TINY.name}:fails seed 0: failed: {TINY}, line {line}: RuntimeError: a mistake of mine"
+    assert said in printed.splitlines()
+    assert f"line {line}, in fails" in cell.log.read_text()
 
 
 def test_a_pipe_gets_plain_lines_with_every_stage_and_epoch(raced):

@@ -49,6 +49,8 @@ def assert_one_line(result, *says):
         (["compare", "efficientnetv2-b0", "--weights", "resnet50=imagenet"], "names no weights for efficientnetv2-b0"),
         (["compare", "resnet50", "--weights", "resnet50=none,resnet-51=imagenet"], "did you mean 'resnet50'?"),
         (["compare", "--data", "cifar10"], "no models"),
+        (["compare", "resnet50", "resnet50"], "resnet50 is named more than once"),
+        (["benchmark", "resnet50", "resnet50"], "resnet50 is named more than once"),
         (["train", "mine.py:build"], "mine.py does not exist"),
         (["describe", "efficientnetv2-b9"], "did you mean 'efficientnetv2-b"),
         (["evaluate", "."], "not a run folder"),

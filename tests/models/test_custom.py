@@ -145,7 +145,7 @@ def test_multiply_accumulates_of_a_layer_that_is_not_known_are_not_guessed(nets:
         ("logitz", "has no function 'logitz': did you mean 'logits'?"),
         ("not_a_model", "returned str; it must return a keras.Model"),
         ("wants_more", "requires depth, heads; it can be given classes and image_size"),
-        ("breaks", "failed: RuntimeError: no such luck"),
+        ("breaks", r"^\S+/nets.py, line 62: RuntimeError: no such luck$"),
         ("too_few", r"output \(None, 7\); it must give logits \(None, 5\)"),
         ("two_outputs", "of several parts; it must give logits"),
         ("fixed_size", r"cannot take pictures \(batch, 8, 8, 3\)"),
@@ -160,7 +160,10 @@ def test_what_cannot_race_is_refused_with_the_reason(nets: Callable[[str], str],
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("import no_such_package", "does not run: ModuleNotFoundError: No module named 'no_such_package'"),
+        (
+            "import no_such_package",
+            "broken.py, line 1 does not run: ModuleNotFoundError: No module named 'no_such_package'",
+        ),
         ("def net(:", "does not run: SyntaxError"),
         (None, "does not exist; name your own model as path/to/file.py:function"),
     ],

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import keras
 import pytest
 
+from photofinish import models
+from photofinish.errors import SettingsError
 from photofinish.models import CATALOG, Description, Head, StochasticDepth, build, describe
 from photofinish.models.efficientnetv2 import VARIANTS
 
@@ -37,6 +40,25 @@ TRAINABLE_MILLIONS = {
     "l": 118.52,
     "xl": 208.12,
 }
+
+
+@pytest.mark.parametrize(
+    "network", [functools.partial(models.EfficientNetV2, "b0"), models.ResNet50, models.MobileNetV2]
+)
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"classes": 0}, "classes=0 must be at least 1"),
+        ({"dropout": 1.5}, "dropout=1.5 must be at least 0 and below 1"),
+        ({"image_size": 0}, "image_size=0 must be at least 1"),
+    ],
+    ids=["classes", "dropout", "image size"],
+)
+def test_what_no_network_can_be_built_of_is_refused_by_its_value(
+    network: Callable[..., keras.Model], wrong: dict[str, float], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        network(**wrong)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from photofinish.report import write_report
-from photofinish.report.calibration import calibration_notes, calibration_table, section
+from photofinish.report.calibration import _worse_notes, calibration_notes, calibration_table, section
 from photofinish.report.markdown import render_markdown
 from photofinish.report.material import Material
 from photofinish.report.page import render_page
@@ -83,3 +83,40 @@ def test_results_of_earlier_versions_still_have_a_report_that_says_what_is_missi
     assert "The figures of efficientnetv2-b0 and resnet50 come from a version that did not measure calibration" in html
     assert "Confidence beside accuracy" in html
     assert "## Calibration" not in folder.report_markdown.read_text(encoding="utf-8")
+
+
+def guess(folder: StudyFolder, model: str, seed: int) -> None:
+    """Have a seed be surest where it is wrong, so that no temperature is high enough."""
+    for split in ("validation", "test"):
+        path = folder.cell(model, seed).predictions(split)
+        before = Predictions.read(path)
+        logits = np.zeros_like(before.logits)
+        logits[np.arange(len(logits)), (before.labels + 1) % logits.shape[1]] = 1
+        Predictions(before.ids, before.labels, logits).write(path)
+
+
+def test_a_temperature_at_its_bound_is_no_measurement_and_is_said_to_be_none(folder: StudyFolder) -> None:
+    guess(folder, "resnet50", 1)
+    material = Material.read(folder)
+    other = material.results.models[1].calibration.temperature.per_seed[0]
+    field = calibration_table(material).rows[1][1]
+    assert (field.text, field.detail) == ("at its bound for 1 of 2 seeds", f"otherwise {other:.2f}")
+    (note,) = calibration_notes(material)
+    assert note.startswith("The temperature of resnet50 is at the bound of its search, 1000, for 1 of 2 seeds")
+    assert note.endswith("the confidence says nothing about being right.")
+    assert note in render_page(material)
+    assert "at its bound for 1 of 2 seeds" in render_markdown(material)
+
+
+def test_a_temperature_that_makes_only_the_log_loss_worse_is_named_too(folder: StudyFolder) -> None:
+    before = Material.read(folder).results.models[1].calibration
+    worse = before.after.nll.model_copy(update={"mean": before.before.nll.mean + 0.02})
+    calm = before.before.model_copy(update={"nll": worse})
+    result = before.model_copy(update={"after": calm})
+    (note,) = _worse_notes("resnet50", result)
+    loss = before.before.nll.mean
+    assert f"resnet50: its log loss on the test pictures rises from {loss:.3f} to {loss + 0.02:.3f}." in note
+    unseen = before.before.nll.model_copy(update={"mean": loss + 1e-9})
+    assert not _worse_notes(
+        "resnet50", before.model_copy(update={"after": before.before.model_copy(update={"nll": unseen})})
+    )

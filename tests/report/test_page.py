@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from html import unescape
@@ -17,6 +18,7 @@ from photofinish.report.markdown import escaped, render_markdown
 from photofinish.report.material import Material
 from photofinish.report.page import render_page
 from photofinish.report.recipe import DATA_WORDS, TRAINING_WORDS
+from photofinish.report.tables import models_table
 from photofinish.runs import StudyFolder
 
 HOSTILE = "<script>alert(1)</script>\"onload='x' | a&b\n\u202egpj \u2028`*_[x](javascript:y)"
@@ -169,6 +171,33 @@ def test_ids_are_unique(page: Page) -> None:
 def test_every_setting_is_in_the_recipe() -> None:
     assert set(TRAINING_WORDS) == set(TrainingSettings.model_fields)
     assert set(DATA_WORDS) == set(DataSettings.model_fields)
+
+
+def test_the_recipe_says_what_the_learning_rate_falls_by_and_not_what_it_might() -> None:
+    _, words = TRAINING_WORDS["layer_decay"]
+    assert words(TrainingSettings()) == "the same"
+    assert words(TrainingSettings(train="gradual")) == "x 0.65"
+    assert words(TrainingSettings(train="gradual", layer_decay=1.0)) == "the same"
+    assert words(TrainingSettings(layer_decay=0.8)) == "x 0.8"
+    assert words(TrainingSettings(train="head")) == "one part only"
+
+
+@pytest.mark.parametrize(("flip", "says"), [(True, "seen: augmented, while"), (False, "seen, while")])
+def test_training_figures_are_called_augmented_where_they_are(material: Material, flip: bool, says: str) -> None:
+    plan = material.plan.model_copy(update={"training": TrainingSettings(flip=flip)})
+    assert says in render_page(dataclasses.replace(material, plan=plan))
+
+
+def test_the_range_beside_a_training_time_is_called_one(studies: ModuleType, tmp_path: Path) -> None:
+    notes = []
+    for seeds in ((0,), (0, 1)):
+        design = studies.Design(entrants=studies.RACE[:1], seeds=seeds, test=50, epochs=1)
+        material = Material.read(studies.write_study(tmp_path / str(len(seeds)), design))
+        (column,) = [column for column in models_table(material).columns if column.title == "Training time"]
+        notes.append(column.note)
+        assert column.note in render_page(material)
+        assert column.note in render_markdown(material)
+    assert notes == ["all epochs", "all epochs; mean, range over seeds"]
 
 
 def test_failed_cells_and_missing_models_are_reported(studies: ModuleType, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from photofinish.config import CellSettings
 from photofinish.errors import StudyError
-from photofinish.runs import DataRecord, RunFolder, RunRecord
+from photofinish.runs import DataRecord, RunFolder, RunRecord, StudyFolder
 from photofinish.study.execute import refuse_another_run
 
 CELL = CellSettings(model="resnet50")
@@ -32,3 +32,10 @@ def test_a_finished_run_of_something_else_is_not_replaced(
     refuse_another_run(CELL, DATA, folder)
     with pytest.raises(StudyError, match=says):
         refuse_another_run(cell, data, folder)
+
+
+def test_a_study_is_called_one_where_a_run_is_to_be_written(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path)
+    study.plan.write_text("{}")
+    with pytest.raises(StudyError, match="is a study, and a single run cannot be kept in it"):
+        refuse_another_run(CELL, DATA, RunFolder(tmp_path))

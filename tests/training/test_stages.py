@@ -21,7 +21,7 @@ from photofinish.runs import EpochRecord, StageEvent, unheard
 from photofinish.training import loop
 from photofinish.training.loop import train
 from photofinish.training.schedules import learning_rate
-from photofinish.training.stages import Stage, layer_decay, stages_of
+from photofinish.training.stages import Stage, stages_of
 
 Few = Callable[[int], PreparedData]
 
@@ -101,8 +101,8 @@ def test_gradual_training_goes_from_the_head_to_all_of_the_network() -> None:
     np.testing.assert_allclose(shares, [0, 1 / 3, 2 / 3, 1])
     two = stages_of(TrainingSettings(epochs=2, train="gradual"), 32)
     assert [stage.conditions.trained_share for stage in two] == [0, 1]
-    assert layer_decay(TrainingSettings(epochs=2, train="gradual")) == 0.65
-    assert layer_decay(TrainingSettings()) == 1
+    assert TrainingSettings(epochs=2, train="gradual").layer_decay_used == 0.65
+    assert TrainingSettings().layer_decay_used == 1
 
 
 def cut_in_two(settings: TrainingSettings, image_size: int) -> tuple[Stage, ...]:

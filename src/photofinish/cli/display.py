@@ -17,6 +17,9 @@ from photofinish.config import CellSettings
 from photofinish.runs import EpochRecord, RunRecord, StageEvent
 
 REFRESHES_PER_SECOND = 4
+# Columns of the terminal, and letters of a failure, which may take several lines.
+LONGEST_BAR = 24
+LONGEST_FAILURE = 160
 # A log is told at least this often that something goes on.
 SECONDS_OF_SILENCE = 15.0
 
@@ -42,7 +45,9 @@ class LiveBoard(Board):
         table = Table(box=None, pad_edge=False, caption=self._caption(), caption_justify="left")
         for title, justify in (("model", "left"), ("seed", "right"), ("", "left"), ("epoch", "right"),
                                ("train", "right"), ("validation", "right"), ("time", "right")):  # fmt: skip
-            table.add_column(title, justify=justify, no_wrap=True, style="")  # type: ignore[arg-type]  # literals above
+            # On a narrow screen the bars give way, not the figures.
+            is_activity = not title
+            table.add_column(title, justify=justify, no_wrap=not is_activity, style="")  # type: ignore[arg-type]  # literals above
         for state in self.states.values():
             table.add_row(*self._row(state))
         return table
@@ -50,7 +55,7 @@ class LiveBoard(Board):
     def _row(self, state: CellState) -> list[Any]:
         event = state.event
         training = event and event.epochs and state.status in {"training", "validating"}
-        activity = ProgressBar(total=1.0, completed=state.share, width=24) if training else _status(state)
+        activity = ProgressBar(total=1.0, completed=state.share, width=LONGEST_BAR) if training else _status(state)
         return [
             state.name,
             str(state.cell.seed),
@@ -167,7 +172,12 @@ def _status(state: CellState) -> Text:
     text = f"failed: {state.error}" if state.status == "failed" else state.status
     if state.event and state.event.total and state.status == state.event.stage:
         text += f" {state.event.done / state.event.total:.0%}"
-    return Text(text[:60], style=styles.get(state.status, "cyan"))
+    return Text(
+        text[:LONGEST_FAILURE],
+        style=styles.get(state.status, "cyan"),
+        no_wrap=state.status != "failed",
+        overflow="ellipsis" if state.status != "failed" else "fold",
+    )
 
 
 def _percent(share: float | None) -> str:

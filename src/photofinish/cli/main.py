@@ -17,6 +17,7 @@ from photofinish.errors import PhotofinishError
 ArgumentsError: Any = typer.BadParameter.__mro__[2]
 EXIT_INTERRUPTED = 130
 EXIT_FAILED = 1
+STOPPED_RACE = "stopped; run the same command again: a race goes on from its last finished cell"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,9 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", EXIT_FAILED)
     if code == EXIT_INTERRUPTED:  # typer may have turned the interrupt into this code
-        return _fail(
-            "stopped; run the same command again: a race goes on from its last finished cell", EXIT_INTERRUPTED
-        )
+        verb = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+        return _fail(STOPPED_RACE if verb == "compare" else "stopped", EXIT_INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -45,6 +45,7 @@ class DataSettings(Settings):
     skip_unreadable: bool = False
 
 
+GRADUAL_LAYER_DECAY = 0.65
 # Ranges of `TrainingSettings`, and what makes a picture another one from epoch to epoch.
 MOST_ROUNDING = 0.1
 RAMPS = ("training_size", "randaugment", "mixup", "cutmix", "dropout")
@@ -121,6 +122,32 @@ class TrainingSettings(Settings):
     weights: str | None = None
     head_units: Annotated[int, Field(ge=1)] | None = None
     dropout: Annotated[Ramp, Between(0, 0.99)] = Ramp(0.2, 0.2)
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether anything but its size makes a training picture another one from epoch to epoch.
+
+        Examples:
+            >>> TrainingSettings().is_augmented, TrainingSettings(flip=True).is_augmented
+            (False, True)
+        """
+        return any(
+            getattr(self, name) != type(self).model_fields[name].default
+            for name in SEEN_ANEW
+            if name != "training_size"
+        )
+
+    @property
+    def layer_decay_used(self) -> float:
+        """The factor by which the learning rate falls from each part of the network to the one below.
+
+        Examples:
+            >>> TrainingSettings().layer_decay_used, TrainingSettings(train="gradual").layer_decay_used
+            (1.0, 0.65)
+        """
+        if self.layer_decay is not None:
+            return self.layer_decay
+        return GRADUAL_LAYER_DECAY if self.train == "gradual" else 1.0
 
     @model_validator(mode="after")
     def _progressive(self) -> Self:

@@ -177,6 +177,36 @@ def fit_temperature(validation: Predictions) -> float:
     return math.exp(-brentq(slope, flattest, sharpest, xtol=1e-9))
 
 
+def is_at_bound(temperature: float) -> bool:
+    """Say whether the search for a temperature ended at its bound, so that it is no measurement.
+
+    Examples:
+        >>> is_at_bound(HIGHEST_TEMPERATURE), is_at_bound(2.5)
+        (True, False)
+    """
+    return not LOWEST_TEMPERATURE < temperature < HIGHEST_TEMPERATURE
+
+
+def bound_in_words(temperature: float) -> str:
+    """Say what a temperature at a bound of its search means, nothing of one between them.
+
+    Examples:
+        >>> bound_in_words(HIGHEST_TEMPERATURE)[:67]
+        'the higher the temperature, the better the validation log loss: the'
+    """
+    if temperature >= HIGHEST_TEMPERATURE:
+        return (
+            "the higher the temperature, the better the validation log loss: the confidence says nothing about being "
+            "right"
+        )
+    if temperature <= LOWEST_TEMPERATURE:
+        return (
+            "the lower the temperature, the better the validation log loss: hardly any answer is wrong, and the logits "
+            "lie so close together that the confidence does not show it"
+        )
+    return ""
+
+
 def _is_separable(logits: NDArray[np.float64], of_true: NDArray[np.float64]) -> bool:
     """Say whether no class beats the true one anywhere, so that no temperature is low enough for the likelihood."""
     return bool((of_true >= logits.max(axis=1)).all())

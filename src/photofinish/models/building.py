@@ -47,6 +47,19 @@ class Head:
     as_published: bool = False
     reuse_classifier: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what no head can be built of.
+
+        Raises:
+            SettingsError: A value that the message names.
+        """
+        if self.classes is not None and self.classes < 1:
+            raise SettingsError(f"classes={self.classes} must be at least 1, or None for the pooled features")
+        if self.units is not None and self.units < 1:
+            raise SettingsError(f"head_units={self.units} must be at least 1, or None for no hidden layer")
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f"dropout={self.dropout:g} must be at least 0 and below 1")
+
     @property
     def description(self) -> str:
         """The head in words, for the report."""
@@ -115,6 +128,8 @@ def build(
         WeightsError: The weights do not fit.
         DownloadError: The weights could not be fetched.
     """
+    if image_size is not None and image_size < 1:
+        raise SettingsError(f"image_size={image_size} must be at least 1, or None for any size")
     if is_custom(name):
         entrant = _build_custom(name, head, image_size, any_size, weights, seed)
     else:

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +69,7 @@ def _load(path: Path) -> ModuleType:
     try:
         specification.loader.exec_module(module)
     except Exception as error:  # any failure of the user's own file is theirs to see in one line
-        raise SettingsError(f"{path} does not run: {type(error).__name__}: {error}") from error
+        raise SettingsError(f"{_place(error, path)} does not run: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -113,7 +114,16 @@ def _call(function: Any, name: str, available: dict[str, int]) -> Any:
     try:
         return function(**{key: value for key, value in available.items() if key in parameters})
     except Exception as error:
-        raise SettingsError(f"{name} failed: {type(error).__name__}: {error}") from error
+        raise SettingsError(
+            f"{_place(error, Path(name.rpartition(':')[0]))}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _place(error: Exception, path: Path) -> str:
+    """Return a user's file, with the line that an error came from where it can be told."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
+    return f"{path}, line {lines[-1]}" if lines else str(path)
 
 
 def _remove_softmax(model: keras.Model) -> None:

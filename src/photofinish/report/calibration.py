@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from photofinish.evaluation.calibration import reliability_bins
+from photofinish.evaluation.calibration import bound_in_words, is_at_bound, reliability_bins
 from photofinish.evaluation.metrics import confidences
 from photofinish.report import wording
 from photofinish.report.figures.reliability import reliability_diagram
 from photofinish.report.figures.svg import swatch
 from photofinish.report.material import Entrant, Material
 from photofinish.report.tables import Column, Field, Table
-from photofinish.study.results import CalibrationEstimates, CalibrationResult, Estimate, ModelResult
+from photofinish.study.results import CalibrationEstimates, CalibrationResult, Estimate, ModelResult, SeedMean
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,47 @@ def calibration_notes(material: Material) -> list[str]:
             f"run photofinish report on the study's folder."
         )
     for name, result in results:
-        if result and result.after.ece.mean > max(result.before.ece.mean, result.after.ece_by_chance):
-            notes.append(
-                f"The temperature does not mend {name}: its calibration error rises from "
-                f"{result.before.ece.mean:.3f} to {result.after.ece.mean:.3f}. One number lowers the log loss of "
-                "the validation pictures as far as one number can; it need not lower this error too."
-            )
+        if result:
+            notes.extend(_bound_notes(name, result))
+            notes.extend(_worse_notes(name, result))
     return notes
+
+
+def _bound_notes(name: str, result: CalibrationResult) -> list[str]:
+    """Say what it means where a temperature is a bound of the search, one sentence a bound."""
+    temperatures = result.temperature.per_seed
+    notes = []
+    for bound in sorted({one for one in temperatures if is_at_bound(one)}):
+        of = "" if len(temperatures) == 1 else f" for {temperatures.count(bound)} of {len(temperatures)} seeds"
+        notes.append(
+            f"The temperature of {name} is at the bound of its search, {bound:g},{of} and no measurement: "
+            f"{bound_in_words(bound)}."
+        )
+    return notes
+
+
+def _worse_notes(name: str, result: CalibrationResult) -> list[str]:
+    """Say which figures on the test pictures the temperature makes worse, if any."""
+    before, after = result.before, result.after
+    rises = []
+    if after.ece.mean > max(before.ece.mean, after.ece_by_chance):
+        rises.append(f"its calibration error rises from {before.ece.mean:.3f} to {after.ece.mean:.3f}")
+    # What cannot be seen in the table needs no note.
+    if after.nll.mean > before.nll.mean and f"{after.nll.mean:.3f}" != f"{before.nll.mean:.3f}":
+        rises.append(f"its log loss on the test pictures rises from {before.nll.mean:.3f} to {after.nll.mean:.3f}")
+    if not rises:
+        return []
+    note = (
+        f"The temperature does not mend {name}: {wording.listing(rises)}. One number lowers the log loss of "
+        "the validation pictures as far as one number can; it need not lower other figures too."
+    )
+    return [note]
 
 
 def _row(model: ModelResult, result: CalibrationResult) -> tuple[Field, ...]:
     return (
         Field(model.name),
-        Field(f"{result.temperature.mean:.2f}", _range(result.temperature.per_seed), result.temperature.mean),
+        _temperature(result.temperature),
         _error(result.before),
         _error(result.after),
         _loss(result.before.nll),
@@ -101,6 +129,17 @@ def _row(model: ModelResult, result: CalibrationResult) -> tuple[Field, ...]:
         _loss(result.before.brier),
         _loss(result.after.brier),
     )
+
+
+def _temperature(temperature: SeedMean) -> Field:
+    """Return the mean and range over seeds; a bound of the search is no measurement and is averaged with none."""
+    measured = tuple(one for one in temperature.per_seed if not is_at_bound(one))
+    stuck = len(temperature.per_seed) - len(measured)
+    if not stuck:
+        return Field(f"{temperature.mean:.2f}", _range(measured), temperature.mean)
+    of = "" if len(temperature.per_seed) == 1 else f" for {stuck} of {len(temperature.per_seed)} seeds"
+    others = f"otherwise {_range(measured) or f'{measured[0]:.2f}'}" if measured else ""
+    return Field(f"at its bound{of}", others, temperature.mean)
 
 
 def _range(per_seed: tuple[float, ...]) -> str:

@@ -135,6 +135,7 @@ def _details(material: Material) -> dict[str, Any]:
     """Return what is known of every model, of every cell, and of how the study was run."""
     return {
         "panels": charts.cell_panels(material),
+        "augmented": material.plan.training.is_augmented,
         "calibration": calibration.section(material),
         "confusions": confusions.section(material),
         "mistakes": mistakes.section(material),

@@ -16,6 +16,14 @@ _TRAINED = {
 }
 _YES_NO = {True: "yes", False: "no"}
 
+
+def _falling(training: TrainingSettings) -> str:
+    """Say how the learning rate falls from part to part, whether that was asked for or follows from `train`."""
+    if training.train == "head":
+        return "one part only"
+    return "the same" if training.layer_decay_used == 1 else f"x {training.layer_decay_used:g}"
+
+
 TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
     "epochs": ("Epochs", lambda training: "as many as the steps make" if training.steps else str(training.epochs)),
     "steps": ("Steps", lambda training: f"{training.steps:,}" if training.steps else "as many as the epochs have"),
@@ -23,7 +31,7 @@ TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
     "train": ("Trained", lambda training: _TRAINED[training.train]),
     "layer_decay": (
         "Learning rate from part to part downwards",
-        lambda training: f"x {training.layer_decay:g}" if training.layer_decay else "the same, or x 0.65 where gradual",
+        _falling,
     ),
     "optimizer": ("Optimiser", lambda training: training.optimizer),
     "learning_rate": ("Peak learning rate", lambda training: f"{training.learning_rate:g}"),

@@ -56,7 +56,7 @@ def models_table(material: Material) -> Table:
     columns = (
         Column("Model", number=False),
         Column("Test accuracy", "95% interval"),
-        Column("Training time", "all epochs"),
+        Column("Training time", _time_note(material)),
         Column("Parameters"),
         Column("Multiply-adds", "per picture"),
         Column("Training speed", "images/s"),
@@ -105,6 +105,13 @@ def _seconds_range(seconds: Estimate) -> str:
     if len(seconds.per_seed) < 2:
         return ""
     return wording.seconds_range(min(seconds.per_seed), max(seconds.per_seed))
+
+
+def _time_note(material: Material) -> str:
+    """Say what the training time is of, and what stands beside it where there are several seeds."""
+    if any(len(model.train_seconds.per_seed) > 1 for model in material.results.models):
+        return "all epochs; mean, range over seeds"
+    return "all epochs"
 
 
 def _macs(model: ModelResult) -> Field:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from photofinish.config import CellSettings
 from photofinish.errors import PhotofinishError, StudyError
-from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent
+from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
 from photofinish.study.processes import exit_in_words, worker_process
 from photofinish.study.worker import Message, Task
 
@@ -97,6 +97,11 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
     Raises:
         StudyError: The folder holds such a thing.
     """
+    if StudyFolder(folder.path).plan.exists():
+        raise StudyError(
+            f"{folder.path} is a study, and a single run cannot be kept in it; choose another --output, or add the "
+            "model to the study with photofinish compare"
+        )
     if folder.record.exists():
         record = RunRecord.read(folder.record)
         if record.status == "finished" and (record.settings != cell or record.data != data):

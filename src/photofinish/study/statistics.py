@@ -28,8 +28,8 @@ from photofinish.study.variance import TwoWay, two_way
 
 LEVEL = 0.05
 EXACT_TEST = "exact McNemar test"
-POOLED_TEST = "paired t test over seeds and pictures, the single seed's spread taken from the other model"
-SEVERAL_SEEDS_TEST = "paired t test over seeds and pictures"
+POOLED_TEST = "t test over seeds and pictures, paired by picture; the single seed's spread taken from the other model"
+SEVERAL_SEEDS_TEST = "t test over seeds and pictures, paired by picture"
 
 
 def mean_accuracy(correct: NDArray[np.bool_]) -> Estimate:

@@ -76,6 +76,8 @@ def main() -> int:
     except BrokenPipeError:
         return EXIT_KNOWN_ERROR  # whoever started this process is gone
     except PhotofinishError as error:
+        # A line says what a user needs; whoever wrote the model that failed needs more.
+        traceback.print_exc()
         say(Message(error=str(error)))
         return EXIT_KNOWN_ERROR
     except Exception as error:  # noqa: BLE001  # the last line of defence: to the log in full, to the parent in a line

@@ -17,7 +17,6 @@ from photofinish.runs import EpochRecord, Notify
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
 from photofinish.training.loop import Show, TrainingOutcome, first_batches, train
-from photofinish.training.stages import layer_decay
 
 SEEN_IN_TRAINING = ("train", "validation")
 
@@ -55,7 +54,7 @@ def anatomy_for(entrant: Entrant, model: keras.Model, name: str, settings: Train
         name: The model as it was asked for.
         settings: How to train.
     """
-    is_cut = settings.train == "gradual" or layer_decay(settings) != 1
+    is_cut = settings.train == "gradual" or settings.layer_decay_used != 1
     return anatomy(dataclasses.replace(entrant, model=model), name, cut=is_cut)
 
 

@@ -29,7 +29,7 @@ from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.schedules import learning_rate
-from photofinish.training.stages import Stage, layer_decay, stages_of
+from photofinish.training.stages import Stage, stages_of
 from photofinish.training.step import SHOWN, Learner, compile_step
 from photofinish.training.totals import Totals
 
@@ -168,7 +168,7 @@ class Trainer:
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.freezing = Freezing(anatomy)
-        rates = rates_below(anatomy.body, layer_decay(settings))
+        rates = rates_below(anatomy.body, settings.layer_decay_used)
         self.learner = Learner(model, self._optimizers(), self.average, rates, settings, len(data.record.classes))
         self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)
         size_seen = image_size

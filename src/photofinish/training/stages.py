@@ -10,7 +10,6 @@ from photofinish.data.augment import Augmentation
 
 # With `train=gradual`: the head, a third of the network, two thirds, all of it.
 GRADUAL_PHASES = 4
-GRADUAL_LAYER_DECAY = 0.65
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,3 @@ def _trained_share(settings: TrainingSettings, epoch: int) -> float:
         return 0.0
     phases = min(GRADUAL_PHASES, settings.epochs)
     return ((epoch - 1) * phases // settings.epochs) / (phases - 1)
-
-
-def layer_decay(settings: TrainingSettings) -> float:
-    """Return the factor by which the learning rate falls from each part of the network to the one below."""
-    if settings.layer_decay is not None:
-        return settings.layer_decay
-    return GRADUAL_LAYER_DECAY if settings.train == "gradual" else 1.0

@@ -38,6 +38,7 @@ def main() -> int:
     except BrokenPipeError:
         return EXIT_KNOWN_ERROR  # whoever started this process is gone
     except PhotofinishError as error:
+        traceback.print_exc()
         say(Reply(error=str(error)))
         return EXIT_KNOWN_ERROR
     except Exception as error:  # noqa: BLE001  # the last line of defence: to the log in full, to the parent in a line
