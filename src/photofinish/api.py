@@ -225,11 +225,11 @@ def load(run: str | Path, *, model: str | None = None) -> Classifier:
         SettingsError: The run's backend is not installed, or Keras already runs on another one.
         WeightsError: The saved network is missing or damaged.
     """
-    folder, record, _ = finished_run(Path(run))
+    folder, record, trained_on = finished_run(Path(run))
     choose_backend(record.settings)
     from photofinish.evaluation.classifier import Classifier
 
-    return Classifier(folder, own_model=model)
+    return Classifier(folder, trained_on.stored_size, own_model=model)
 
 
 def train(

@@ -78,9 +78,14 @@ def _note_cache_hit(event: str, **_: Any) -> None:
         _cache_hits.append(event)
 
 
+def keeps_programs(name: str) -> bool:
+    """Return whether what a process compiles is kept for later ones: under JAX, unless that is switched off."""
+    return name == "jax" and os.environ.get("PHOTOFINISH_COMPILATION_CACHE", "on") != "off"
+
+
 def _configure(name: str) -> None:
     """Set what must be set before the first computation."""
-    if name == "jax" and os.environ.get("PHOTOFINISH_COMPILATION_CACHE", "on") != "off":
+    if keeps_programs(name):
         import jax
 
         from photofinish.storage import cache_folder

@@ -1,7 +1,8 @@
-"""A finished run names pictures as it did in its study."""
+"""A finished run names pictures as it did in its study, and is judged by pictures that it has not seen."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 import photofinish as pf
-from photofinish.errors import DataError, StudyError
+from photofinish.errors import DataError, SettingsError, StudyError
 from photofinish.evaluation.calibration import fit_temperature
-from photofinish.runs import Predictions, RunFolder
+from photofinish.evaluation.predict import pictures_for
+from photofinish.runs import Predictions, RunFolder, RunRecord
 
 TINY = f"{Path(__file__).parents[1] / 'cli' / 'tiny.py'}:small"
 
@@ -60,7 +62,9 @@ def test_arrays_and_files_of_any_size_are_fitted(folder: Path, run: Path) -> Non
     both = classifier.probabilities([wide, str(file)])
     np.testing.assert_allclose(both.sum(axis=1), 1)
     # The sides that were added are cropped off again.
-    np.testing.assert_allclose(both[0], both[1], atol=0.02)
+    np.testing.assert_allclose(both[0], both[1], rtol=1e-4, atol=1e-6)
+    # What a picture is taken for does not depend on those beside it.
+    np.testing.assert_allclose(classifier.probabilities([wide])[0], both[0], rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_no_picture_is_named(folder: Path, run: Path) -> None:
@@ -77,3 +81,28 @@ def test_what_is_no_picture_is_named(folder: Path, run: Path) -> None:
 def test_what_is_no_run_is_refused(folder: Path) -> None:
     with pytest.raises(StudyError, match="not a run folder"):
         pf.load(folder)
+
+
+def test_other_pictures_are_all_predicted_and_those_of_the_training_only_as_they_were_divided(
+    folder: Path, run: Path, tmp_path: Path
+) -> None:
+    record = RunRecord.read(RunFolder(run).record)
+    assert record.data is not None
+    # Two of each class: too few to set any aside, and enough to be predicted.
+    for name in "abcdefghij":
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for file in sorted((folder / "pictures" / name).iterdir())[:2]:
+            shutil.copy(file, tmp_path / "few" / name)
+    few, split = pictures_for(record, str(tmp_path / "few"), "test")
+    assert (len(few.splits["test"]), len(few.splits["train"]), split) == (20, 0, None)
+    # The same pictures at another place are the same pictures.
+    shutil.copytree(folder / "pictures", tmp_path / "moved")
+    moved, split = pictures_for(record, str(tmp_path / "moved"), "test")
+    assert (len(moved.splits["test"]), split) == (record.data.test, "test")
+    # With one more at the place of the training nobody can tell which were seen.
+    (folder / "pictures" / "a" / "one more.png").write_bytes(next((folder / "pictures" / "b").iterdir()).read_bytes())
+    try:
+        with pytest.raises(SettingsError, match="has changed since the run was trained"):
+            pictures_for(record, str(folder / "pictures"), "test")
+    finally:
+        (folder / "pictures" / "a" / "one more.png").unlink()

@@ -89,6 +89,15 @@ def test_a_class_that_no_label_names_is_never_suggested_by_counting() -> None:
     assert len(errors.suspects) > 0
 
 
+def test_a_class_that_the_judge_never_thinks_of_accuses_no_picture_of_another() -> None:
+    labels, probabilities, _ = judged(1000, 0.02, 0.3)
+    before = find_label_errors(labels, probabilities)
+    # One picture of a class of its own, which no other fold has.
+    with_one = np.concatenate([np.pad(probabilities, ((0, 0), (0, 1))), np.pad(probabilities[:1], ((0, 0), (0, 1)))])
+    after = find_label_errors(np.append(labels, CLASSES), with_one)
+    assert set(after.suspects.tolist()) - {1000} == set(before.suspects.tolist())
+
+
 def test_a_judge_who_knows_nothing_accuses_no_more_than_it_contradicts() -> None:
     labels = np.arange(100) % 2
     even = np.full((100, 2), 0.5)

@@ -37,7 +37,14 @@ OF_EACH_EXAMPLE: dict[str, Callable[[Predictions], np.ndarray]] = {
     "log_losses": metrics.log_losses,
     "squared_errors": metrics.squared_errors,
 }
-NOT_OF_PREDICTIONS = {"bins_of", "class_metrics", "wilson_interval", "with_temperature"}
+NOT_OF_PREDICTIONS = {
+    "bound_in_words",
+    "is_at_bound",
+    "bins_of",
+    "class_metrics",
+    "wilson_interval",
+    "with_temperature",
+}
 KEEPS_COUNTS = {"confusion_matrix", "reliability_bins"}
 DEPENDS_ON_THE_NUMBER_OF_EXAMPLES = {"calibration_error_by_chance"}
 KEEPS_CLASSES = {"confusion_matrix"}

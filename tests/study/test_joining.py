@@ -81,6 +81,18 @@ def test_a_joined_study_has_every_cell_once_and_says_whence(days: tuple[Path, Pa
         assert record.read_bytes() == (source / "cells" / model / f"seed-{seed}" / "run.json").read_bytes()
 
 
+def test_seeds_of_a_model_from_several_studies_may_have_been_added_with_results_in_view(
+    days: tuple[Path, Path], tmp_path: Path
+) -> None:
+    joined = pf.join(days, tmp_path / "both")
+    assert "Seeds were added after results had been seen" in " ".join(joined.results.warnings)
+    for seed in (1, 2):
+        for model in (B0, RESNET):
+            shutil.rmtree(days[1] / "cells" / model / f"seed-{seed}")
+    apart = pf.join(days, tmp_path / "apart")
+    assert "Seeds were added" not in " ".join(apart.results.warnings)
+
+
 def test_pictures_that_the_studies_kept_are_kept(days: tuple[Path, Path], tmp_path: Path) -> None:
     own = [Pictures.read(StudyFolder(day).pictures) for day in days]
     joined = Pictures.read(StudyFolder(pf.join(days, tmp_path / "both").folder).pictures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from scipy.stats import binom, norm
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -125,3 +126,17 @@ def test_variances_are_those_that_the_answers_were_made_from() -> None:
     assert own.rests == pytest.approx((0.12, 0.12), rel=0.03)
     assert own.pictures == pytest.approx(0, abs=0.002)
     assert own.seeds == pytest.approx((0, 0), abs=1e-5)
+
+
+def test_with_unequal_numbers_of_seeds_the_advice_brings_both_to_numbers_that_decide() -> None:
+    generator = np.random.default_rng(3)
+    level = generator.normal(1.0, 1.0, 1000)
+    first = generator.random((2, 1000)) < ndtr(level + 0.12 + generator.normal(0, 0.03, (2, 1)))
+    second = generator.random((5, 1000)) < ndtr(level + generator.normal(0, 0.03, (5, 1)))
+    more = seeds_to_decide(first, second).seeds
+    assert more is not None
+    assert more > 1
+    variances, difference = DifferenceVariances.of(two_way(first), two_way(second)), abs(first.mean() - second.mean())
+    # The first one then has two seeds and as many more.
+    assert variances.power(difference, 2 + more, 1000, 0.05) >= 0.8
+    assert variances.power(difference, 2 + more - 1, 1000, 0.05) < 0.8

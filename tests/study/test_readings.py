@@ -110,3 +110,9 @@ def test_many_models_are_looked_at_when_a_few_of_them_finish_and_the_last() -> N
     moments = after_equal_time(runners)
     assert len(moments) == 4 + MOST_FINISHES
     assert moments[-1].seconds == 19
+
+
+@given(last=st.floats(1e-3, 1e5), compiling=st.floats(0, 1e4))
+def test_who_has_finished_stands_where_it_finished_whatever_compiling_took(last: float, compiling: float) -> None:
+    runner = Runner("one", (history(last / 2, [0.5, 0.9]),), compile_seconds=compiling)
+    assert runner.accuracy_after(runner.finish(compiled=True), compiled=True) == 0.9

@@ -11,7 +11,7 @@ from photofinish.config import CellSettings, DataSettings, TrainingSettings
 from photofinish.config.names import OWN
 from photofinish.runs import DataRecord, ModelRecord, RunRecord
 from photofinish.study import treatment
-from photofinish.study.treatment import Kind, Treated, disagreements, facts_of
+from photofinish.study.treatment import NOT_RECORDED, Kind, Treated, disagreements, facts_of
 
 TABLES: dict[type[BaseModel], dict[str, treatment.Rule]] = {
     DataSettings: treatment.DATA_SETTINGS,
@@ -165,3 +165,11 @@ def test_long_lists_are_refused_briefly() -> None:
 def test_every_kind_is_used() -> None:
     used = {rule.kind for table in TABLES.values() for rule in table.values()}
     assert used == set(Kind)
+
+
+def test_what_an_older_version_did_not_record_keeps_no_cells_apart() -> None:
+    older = cell("mine.py:net", network={"head": NOT_RECORDED, "stochastic_depth": None})
+    newer = cell("mine.py:net", seed=1, network={"stochastic_depth": 0.2}, sources={"mine.py:net": "e" * 64})
+    assert disagreements(older, newer) == {}
+    other = cell("mine.py:net", seed=1, network={"stochastic_depth": 0.1}, sources={"mine.py:net": "e" * 64})
+    assert list(disagreements(newer, other)) == ["Stochastic depth"]

@@ -7,19 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from photofinish.data import PreparedData, prepare
-from photofinish.data.sources import read_source
 from photofinish.errors import SettingsError, StudyError
 from photofinish.evaluation import metrics
 from photofinish.evaluation.calibration import CalibrationFigures, fit_temperature, with_temperature
+from photofinish.report.names import printable
 from photofinish.runs import Predictions, RunFolder, RunRecord
-from photofinish.storage import cache_folder
-from photofinish.storage.progress import silent
 from photofinish.study.cells import finished_run
 
 LARGEST_PRINTED_CONFUSION = 20
@@ -76,31 +72,17 @@ def _predict_anew(
 
     record = RunRecord.read(folder.record)
     choose_backend(record.settings)
-    from photofinish.evaluation.predict import predict_saved
+    from photofinish.evaluation.predict import pictures_for, predict_saved
 
     manifest = read_manifest(folder.checkpoints)
-    prepared, which = _pictures_of(record, data, split)
+    prepared, part = pictures_for(record, data, split)
     if prepared.record.classes != manifest.class_names:
         raise SettingsError(
             f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
             f"({', '.join(manifest.class_names[:5])}, ...)"
         )
-    return predict_saved(folder, prepared, split, own_model=own_model), manifest.class_names, which
-
-
-def _pictures_of(record: RunRecord, data: str, split: str) -> tuple[PreparedData, str]:
-    """Return the pictures to predict under the name of `split`, and which they are, in words.
-
-    Those of the split, where the source divides its pictures or is the one that the run was trained on; else all.
-    """
-    own = record.settings.data.but(source=data)
-    listing = read_source(data, cache_folder(), silent)
-    is_divided = len(listing.members("test")) > 0
-    if is_divided or (record.data is not None and prepare(own).record.fingerprint == record.data.fingerprint):
-        # The limit on training pictures stays: without it, validation pictures would be drawn from those trained on.
-        return prepare(own.but(limit_test=None)), f"{split} pictures"
-    whole = prepare(own.but(limit_train=None, limit_test=None))
-    return dataclasses.replace(whole, splits={**whole.splits, split: np.arange(len(whole.ids))}), "all pictures"
+    which = f"all pictures of {data}" if part is None else f"{part} pictures"
+    return predict_saved(folder, prepared, part or "test", own_model=own_model), manifest.class_names, which
 
 
 def _as_dictionary(predictions: Predictions, classes: tuple[str, ...], temperature: float | None) -> dict[str, Any]:
@@ -135,7 +117,7 @@ def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str
     low, high = _interval(predictions)
     accuracy, loss = metrics.accuracy(predictions), metrics.negative_log_likelihood(predictions)
     console.print(
-        f"{title}: accuracy {100 * accuracy:.2f}% (95% interval {100 * low:.2f} to {100 * high:.2f}), "
+        f"{printable(title)}: accuracy {100 * accuracy:.2f}% (95% interval {100 * low:.2f} to {100 * high:.2f}), "
         f"loss {loss:.4f}, {len(predictions.labels)} pictures",
         markup=False,
         highlight=False,
@@ -145,7 +127,7 @@ def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str
     for column in ("class", "pictures", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for name, row in zip(classes, _per_class(predictions), strict=True):
-        table.add_row(name, str(row.support), _share(row.precision), _share(row.recall), _share(row.f1))
+        table.add_row(printable(name), str(row.support), _share(row.precision), _share(row.recall), _share(row.f1))
     console.print(table)
     if len(classes) <= LARGEST_PRINTED_CONFUSION:
         confusion = Table(
@@ -156,9 +138,9 @@ def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str
         )
         confusion.add_column("")
         for name in classes:
-            confusion.add_column(name[:6], justify="right")
+            confusion.add_column(printable(name)[:6], justify="right")
         for name, counts in zip(classes, metrics.confusion_matrix(predictions).tolist(), strict=True):
-            confusion.add_row(name, *(str(count) if count else "." for count in counts))
+            confusion.add_row(printable(name), *(str(count) if count else "." for count in counts))
         console.print(confusion)
 
 

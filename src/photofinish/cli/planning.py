@@ -19,6 +19,7 @@ from photofinish.cli.arguments import (
     from_file,
 )
 from photofinish.cli.options import with_settings
+from photofinish.report.names import printable
 
 if TYPE_CHECKING:
     from photofinish.study.forecast import Detectable, Forecast, ModelCost
@@ -83,7 +84,7 @@ def print_forecast(found: Forecast, console: Console) -> None:
     """Print what a race can show and what it costs."""
 
     def say(text: str = "") -> None:
-        console.print(text, markup=False, highlight=False)
+        console.print(printable(text), markup=False, highlight=False)
 
     data = found.data
     say(
@@ -128,10 +129,10 @@ def _assumed(found: Forecast) -> list[str]:
         "two seeds of one model on": (expected.seed_disagreement, "--seed-disagreement"),
         "seeds spread by": (expected.seed_spread, "--seed-spread"),
     }
-    parts = [f"{words} {100 * one.value:.2g}% ({one.source}; {option})" for words, (one, option) in named.items()]
+    parts = [f"{words} {100 * one.value:.1f}% ({one.source}; {option})" for words, (one, option) in named.items()]
     caution = (
-        "With one seed each two trained networks are told apart, not two models: equal models would be called "
-        f"different in {found.false_alarms:.0%} of races."
+        "With one seed each two trained networks are told apart, not two models: a pair of equal models would be "
+        f"called different in {found.false_alarms:.0%} of races."
     )
     return [f"Expected: {'; '.join(parts)}.", caution]
 
@@ -146,7 +147,7 @@ def _cost_table(costs: tuple[ModelCost, ...]) -> Table:
     for number, title in enumerate(titles):
         table.add_column(title, justify="left" if number == 0 else "right", no_wrap=True)
     for one in costs:
-        name, cells = one.model.rsplit("/", 1)[-1], str(one.seeds)
+        name, cells = printable(one.model.rsplit("/", 1)[-1]), str(one.seeds)
         if one.cost is None:
             table.add_row(name, cells, "not measured" if one.seeds else "")
             continue
@@ -162,9 +163,9 @@ def _cost_notes(found: Forecast) -> list[str]:
     from photofinish.cli.board import duration
 
     sources = dict.fromkeys(f"{one.model.rsplit('/', 1)[-1]} {one.cost.source}" for one in found.costs if one.cost)
-    notes = (
-        [f"{'; '.join(sources)}. Compiling is once for all seeds of a model, and not in each cell."] if sources else []
-    )
+    once = all(one.cost.compiles_once for one in found.costs if one.cost)
+    how_often = "once for all seeds of a model, and not in each cell" if once else "in each cell: nothing is kept"
+    notes = [f"{'; '.join(sources)}. Compiling is {how_often}."] if sources else []
     done = found.seeds * len(found.costs) - sum(one.seeds for one in found.costs)
     if done:
         notes.append(f"Cells that are finished already and cost nothing more: {done}.")

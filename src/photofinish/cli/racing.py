@@ -42,7 +42,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.cli.tables import results_table
     from photofinish.errors import PhotofinishError
-    from photofinish.report.names import with_short_names
+    from photofinish.report.names import printable, with_short_names
     from photofinish.report.verdict import cost_sentence, verdict_sentence
 
     console = Console(stderr=as_json, markup=False)
@@ -86,7 +86,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     console.print()
     for sentence in (verdict_sentence(shown), cost_sentence(shown), *shown.warnings):
         if sentence:
-            console.print(sentence, markup=False, highlight=False)
+            console.print(printable(sentence), markup=False, highlight=False)
     console.print(f"\nreport: {study.report}", markup=False, highlight=False, soft_wrap=True)
     if study.failed:
         raise PhotofinishError(f"{len(study.failed)} cells failed: {', '.join(study.failed)}; the report has the rest")

@@ -36,7 +36,9 @@ UNREADABLE_SHARE = 0.05
 """Share of pictures that do not decode beyond which a set is refused."""
 
 
-def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Progress | None = None) -> PreparedData:
+def prepare(
+    settings: DataSettings, *, cache: Path | None = None, progress: Progress | None = None, whole: bool = False
+) -> PreparedData:
     """Fetch, hash, divide and decode a data set, or find it prepared.
 
     Every file is hashed before anything else, so a set that was prepared before is recognised by its content;
@@ -48,6 +50,7 @@ def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Prog
         settings: Which pictures, and how to divide them.
         cache: Where downloads and prepared pictures are kept; the user's cache by default.
         progress: Told how far things are.
+        whole: Take all pictures as test pictures, for a network that was trained on others: nothing is set aside.
 
     Returns:
         The pictures, mapped into memory.
@@ -60,7 +63,7 @@ def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Prog
     """
     base = cache or cache_folder()
     listing = read_source(settings.source, base, progress or silent)
-    splits = make_splits(listing, settings)
+    splits = _everything(listing) if whole else make_splits(listing, settings)
     used = np.sort(np.concatenate(list(splits.values())))
     folder = _pixels_folder(base, listing, used.tolist(), settings.image_size)
     if not is_complete_pixels(folder):
@@ -70,9 +73,16 @@ def prepare(settings: DataSettings, *, cache: Path | None = None, progress: Prog
     if skipped and not settings.skip_unreadable:
         raise _unreadable(listing, skipped, len(used))
     kept = used[[listing.ids[place] not in skipped for place in used.tolist()]] if skipped else used
+    if not whole:
+        require_every_class(listing.labels, listing.classes, _restrict(splits, kept), listing.place)
     record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
     rows = {part: np.searchsorted(kept, places) for part, places in _restrict(splits, kept).items()}
     return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows)
+
+
+def _everything(listing: Listing) -> Splits:
+    nothing = np.zeros(0, np.int64)
+    return {"train": nothing, "validation": nothing, "test": np.arange(len(listing.ids))}
 
 
 def _restrict(splits: Splits, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Splits:
@@ -135,7 +145,6 @@ def _unreadable(listing: Listing, skipped: Mapping[str, str], used: int) -> Data
 
 
 def _record(listing: Listing, splits: Splits, skipped: dict[str, str], stored_size: tuple[int, int]) -> DataRecord:
-    require_every_class(listing.labels, listing.classes, splits, listing.place)
     return DataRecord(
         name="CIFAR-10 (JPEG)" if stored_size == (32, 32) and _is_cifar10_jpeg(listing) else listing.name,
         fingerprint=fingerprint(listing.classes, listing.ids, listing.labels, listing.contents, splits),

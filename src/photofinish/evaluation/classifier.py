@@ -30,6 +30,7 @@ class Classifier:
 
     Args:
         folder: Of a finished run.
+        stored_size: Height and width in pixels at which the run's pictures were kept.
         own_model: `path/to/model.py:function`, for a network that is no part of the catalog. Its code is run.
 
     Attributes:
@@ -42,13 +43,14 @@ class Classifier:
         WeightsError: The saved network is missing or damaged.
     """
 
-    def __init__(self, folder: RunFolder, *, own_model: str | None = None) -> None:
+    def __init__(self, folder: RunFolder, stored_size: tuple[int, int], *, own_model: str | None = None) -> None:
         entrant, manifest = load(folder.checkpoints, own_model=own_model)
         self.model = entrant.model
         self.class_names = manifest.class_names
         self.image_size = manifest.image_size
         validation = folder.predictions("validation")
         self.temperature = fit_temperature(Predictions.read(validation)) if validation.exists() else 1.0
+        self._stored_size = stored_size
         self._predictors: dict[int, Predictor] = {}
 
     def probabilities(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -62,11 +64,8 @@ class Classifier:
         """
         if not len(pictures):
             return np.zeros((0, len(self.class_names)))
-        decoded = [_decoded(picture, place) for place, picture in enumerate(pictures)]
-        height, width = decoded[0].shape[:2]
-        if height != width or height > self.image_size or len({picture.shape for picture in decoded}) > 1:
-            # As in preparation: what is square, small and all of one size is left to the device.
-            decoded = [fit(picture, (self.image_size, self.image_size)) for picture in decoded]
+        # To the size that training's pictures were kept at; from there on the device resizes, as it did in training.
+        decoded = [_decoded(picture, place, self._stored_size) for place, picture in enumerate(pictures)]
         # One batch for a single picture and one for many, so that each is compiled once.
         largest = 1 if len(decoded) == 1 else MANY
         if largest not in self._predictors:
@@ -84,10 +83,10 @@ class Classifier:
         return [self.class_names[place] for place in self.probabilities(pictures).argmax(axis=1)]
 
 
-def _decoded(picture: str | Path | NDArray[np.uint8], place: int) -> NDArray[np.uint8]:
+def _decoded(picture: str | Path | NDArray[np.uint8], place: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     if isinstance(picture, str | Path):
         try:
-            return decode(Path(picture).read_bytes())
+            return decode(Path(picture).read_bytes(), size)
         except UnreadablePictureError as error:
             raise DataError(f"{picture}: {error}") from error
         except OSError as error:
@@ -95,4 +94,4 @@ def _decoded(picture: str | Path | NDArray[np.uint8], place: int) -> NDArray[np.
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         what = f"{picture.dtype}, shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise DataError(f"picture {place} must be a path or an array (height, width, 3) of bytes, not {what}")
-    return picture
+    return fit(picture, size)

@@ -101,8 +101,8 @@ def _joint(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDA
     members = np.bincount(labels, minlength=classes)
     sums = np.zeros(classes)
     np.add.at(sums, labels, probabilities[np.arange(len(labels)), labels])
-    # A class that no picture is labelled as cannot say how sure of it is sure enough.
-    thresholds = np.divide(sums, members, out=np.full(classes, np.inf), where=members > 0)
+    # A class that no picture is labelled as, or that the judge never thinks of, cannot say how sure is sure enough.
+    thresholds = np.divide(sums, members, out=np.full(classes, np.inf), where=sums > 0)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     counted = confident.max(axis=1) >= 0
     counts = np.zeros((classes, classes))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from photofinish.data import PreparedData
+from photofinish.config import DataSettings
+from photofinish.data import PreparedData, prepare
 from photofinish.data.augment import resize
-from photofinish.errors import TrainingError
+from photofinish.data.listing import Listing
+from photofinish.data.sources import read_source
+from photofinish.errors import DataError, SettingsError, TrainingError
 from photofinish.models.inference import Predictor
 from photofinish.models.saved import load
-from photofinish.runs import Notify, Predictions, RunFolder, StageEvent
+from photofinish.runs import Notify, Predictions, RunFolder, RunRecord, StageEvent
+from photofinish.storage import cache_folder
+from photofinish.storage.progress import silent
 
 EVALUATED_SPLITS = ("validation", "test")
 
@@ -69,6 +75,54 @@ def evaluate(predictor: Predictor, data: PreparedData, folder: RunFolder, notify
         seconds += batch_seconds
         before += len(predictions.labels)
     return predictor.batch_size / float(np.median(seconds)) if seconds else None
+
+
+def pictures_for(record: RunRecord, source: str, split: str) -> tuple[PreparedData, str | None]:
+    """Return the pictures of a source that a trained network may be judged by.
+
+    Args:
+        record: Of the finished run.
+        source: `digits`, `cifar10`, `cifar100`, or the path of a folder or archive.
+        split: `validation` or `test`.
+
+    Returns:
+        The pictures, and the split to predict: the one asked for where the source has a test part of its own or is what
+        the run was trained on, else None, and all pictures are test pictures.
+
+    Raises:
+        SettingsError: The source is the one that the run was trained on and has changed since.
+        DataError: It cannot be used as it is.
+    """
+    own = record.settings.data.but(source=source)
+    listing = read_source(source, cache_folder(), silent)
+    if len(listing.members("test")):
+        # The limit on training pictures stays: without it, validation pictures would be drawn from those trained on.
+        return prepare(own.but(limit_test=None)), split
+    if _is_same_place(source, record.settings.data.source):
+        if record.data is None or prepare(own).record.fingerprint != record.data.fingerprint:
+            raise SettingsError(
+                f"{source} has changed since the run was trained on it, and which of its pictures were seen in "
+                "training cannot be told any more; put new pictures into a folder of their own"
+            )
+        return prepare(own.but(limit_test=None)), split
+    if _was_trained_on(listing, own, record):
+        return prepare(own.but(limit_test=None)), split
+    return prepare(own.but(limit_train=None, limit_test=None), whole=True), None
+
+
+def _is_same_place(source: str, other: str) -> bool:
+    return source == other or (Path(source).exists() and Path(source).resolve() == Path(other).resolve())
+
+
+def _was_trained_on(listing: Listing, own: DataSettings, record: RunRecord) -> bool:
+    """Return whether a source at another place holds the very pictures of the run."""
+    if record.data is None or listing.classes != record.data.classes:
+        return False
+    try:
+        return prepare(own).record.fingerprint == record.data.fingerprint
+    except DataError:
+        # It cannot be divided as that one was, so it is another.
+        return False
 
 
 def predict_saved(folder: RunFolder, data: PreparedData, split: str, *, own_model: str | None = None) -> Predictions:

@@ -203,7 +203,7 @@ def alike_by_features(features: NDArray[np.float32], progress: Progress = silent
         progress: Told how many pictures have been compared.
 
     Returns:
-        (pairs, 2) places, the first below the second: of each picture its 64 nearest at most.
+        (pairs, 2) places, the first below the second: of each picture the 64 nearest at most of those after it.
 
     Examples:
         >>> alike_by_features(np.array([[1, 0], [0.9, 0.1], [-1, 0], [-0.9, -0.1]], np.float32))
@@ -216,7 +216,8 @@ def alike_by_features(features: NDArray[np.float32], progress: Progress = silent
     for start in range(0, len(centred), _ROWS_AT_ONCE):
         # Each pair is met once, on the row of its first picture.
         cosines = centred[start : start + _ROWS_AT_ONCE] @ centred[start:].T
-        cosines[np.tri(*cosines.shape) == 1] = -1
+        before = cosines[:, : len(cosines)]
+        before[np.tri(len(cosines), dtype=bool)] = -1
         for row in np.flatnonzero((cosines >= FEATURES_ALIKE).sum(axis=1) > _MOST_ALIKE):
             cosines[row, np.argpartition(cosines[row], -_MOST_ALIKE)[:-_MOST_ALIKE]] = -1
         rows, columns = np.nonzero(cosines >= FEATURES_ALIKE)

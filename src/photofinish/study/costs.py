@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from photofinish import backend
 from photofinish.config import CellSettings, TrainingSettings
 from photofinish.errors import PhotofinishError
 from photofinish.runs import DataRecord, Notify, StageEvent, unheard
@@ -48,7 +49,7 @@ def measure(cell: CellSettings, prepared: Path, notify: Notify = unheard) -> Cel
         )
         error = run_process(task, hear)
         if error is None and heard:
-            return heard[0]
+            return heard[0].but(compiles_once=backend.keeps_programs(cell.backend))
         log = (Path(folder) / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
     said = log.splitlines()[-1] if log and "details in" in (error or "") else ""
     raise PhotofinishError(
@@ -86,9 +87,10 @@ def from_study(
         model=cell.model,
         source=f"as in {name}, {len(alike)} seed{'s' if len(alike) > 1 else ''}",
         compile=median(compile_seconds(alike)),
-        compile_other=0.0,
+        compile_other=median(one.seconds.compile_other or 0.0 for one in alike),
         peak_memory_bytes=max(one.record.peak_memory_bytes or 0 for one in alike),
         load=None,
+        compiles_once=backend.keeps_programs(cell.backend),
         **typical,
     )
 
@@ -105,7 +107,8 @@ def _scaled(one: FinishedCell, steps: int, epochs: int, data: DataRecord) -> dic
     trained = spent.train - spent.features
     # What was found in the cache took no time of this process.
     features = 0.0 if record.features_from_cache else spent.features
-    known = spent.build + spent.compile + trained + features + spent.validation + spent.reestimate + spent.evaluate
+    compiling = spent.compile + (spent.compile_other or 0.0)
+    known = spent.build + compiling + trained + features + spent.validation + spent.reestimate + spent.evaluate
     return {
         "start": max(0.0, spent.total - known),
         "build": spent.build,

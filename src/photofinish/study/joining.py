@@ -238,10 +238,19 @@ def _joined_plan(studies: Sequence[_Study], taken: dict[Member, _Study], command
         training=first.training.but(weights=_weights(studies, models)),
         command=command or "; ".join(study.plan.command for study in studies),
         later_commands=(),
-        seeds_joined=any(study.plan.seeds_joined for study in studies),
+        # Seeds of a model in a second study may have been run because of what the first one showed.
+        seeds_joined=any(study.plan.seeds_joined for study in studies) or _has_seeds_of_several(taken),
         sources=sources,
         joined=tuple(_joined_study(study, taken) for study in studies),
     )
+
+
+def _has_seeds_of_several(taken: dict[Member, _Study]) -> bool:
+    owners: dict[str, set[str]] = {}
+    for member, study in taken.items():
+        if member in study.finished:
+            owners.setdefault(member[0], set()).add(study.name)
+    return any(len(names) > 1 for names in owners.values())
 
 
 def _joined_study(study: _Study, taken: dict[Member, _Study]) -> JoinedStudy:

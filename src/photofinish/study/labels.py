@@ -11,6 +11,7 @@ from scipy.special import softmax
 from photofinish.data.audit import Labelled
 from photofinish.data.listing import PARTS
 from photofinish.evaluation.label_errors import LabelErrors, find_label_errors
+from photofinish.evaluation.metrics import wilson_interval
 from photofinish.runs import AuditRecord
 from photofinish.runs.audits import LabelAudit, LabelSuspect
 from photofinish.study.cells import SPLITS, FinishedCell
@@ -60,6 +61,12 @@ def judged(judge: str, pictures: Labelled, probabilities: NDArray[np.float64]) -
         return found.but(unavailable="no picture is left to judge")
     accuracy = float((probabilities.argmax(axis=1) == pictures.labels).mean())
     found = found.but(accuracy=round(accuracy, 4))
+    largest = float(np.bincount(pictures.labels).max() / len(pictures.labels))
+    if wilson_interval(accuracy, len(pictures.ids))[0] <= largest:
+        return found.but(
+            unavailable=f"{judge} agrees with {accuracy:.1%} of the labels, which is not shown to be more than always "
+            f"answering with the largest class ({largest:.1%})"
+        )
     if accuracy < LEAST_ACCURACY:
         return found.but(
             unavailable=f"{judge} agrees with {accuracy:.1%} of the labels only, and a judge of labels must with "

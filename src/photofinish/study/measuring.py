@@ -29,6 +29,7 @@ class CellCost(Settings):
         reestimate: Estimating BatchNormalization's averages anew.
         evaluate: Predicting the validation and test pictures at the end.
         peak_memory_bytes: Largest resident memory of the process, or device memory where there is a device.
+        compiles_once: Whether later seeds find compiled programs in the cache.
         load: What else the machine was doing while it was measured; None where it was taken from a study.
     """
 
@@ -45,16 +46,18 @@ class CellCost(Settings):
     evaluate: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
     load: LoadRecord | None = None
+    compiles_once: bool = True
 
     @property
     def every_seed(self) -> float:
         """Seconds that every seed takes, without what is done once for all of them."""
-        return self.start + self.build + self.train + self.validation + self.reestimate + self.evaluate
+        compiling = 0.0 if self.compiles_once else self.compile + self.compile_other
+        return compiling + self.start + self.build + self.train + self.validation + self.reestimate + self.evaluate
 
     @property
     def once(self) -> float:
         """Seconds that are spent once for all seeds: compilation, and a frozen network's features."""
-        return self.compile + self.compile_other + self.features
+        return (self.compile + self.compile_other if self.compiles_once else 0.0) + self.features
 
 
 def measure_cell(settings: CellSettings, prepared: Path, notify: Notify, started: float | None = None) -> CellCost:

@@ -190,8 +190,10 @@ def seeds_to_decide(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], 
     fewest = min(a.seeds, b.seeds) if first == 1 else max(2, min(a.seeds, b.seeds))
     seeds = None
     if first > 1:
-        # Undecided all the same: luck made the margin wider than is expected here, so one more helps.
-        seeds = 1 if enough(first, a.pictures) else _least(lambda seeds: enough(seeds, a.pictures), first, MOST_SEEDS)
+        # From the fewer of both, since each is to get as many more. Undecided although these should be enough: luck
+        # made the margin wider than is expected here, so one more helps.
+        found = _least(lambda seeds: enough(seeds, a.pictures), fewest, MOST_SEEDS)
+        seeds = 1 if enough(fewest, a.pictures) else found
     pictures = _least(lambda pictures: enough(fewest, pictures), a.pictures, MOST_PICTURES)
     return MoreWork(seeds=seeds, pictures=pictures)
 

@@ -41,7 +41,7 @@ class Runner:
     def finish(self, *, compiled: bool) -> float:
         """Return the seconds after which its last seed has finished."""
         last = max(history[-1].elapsed_seconds for history in self.histories)
-        return last + self.compile_seconds if compiled else last
+        return last + (self.compile_seconds if compiled else 0.0)
 
     def accuracy_after(self, seconds: float, *, compiled: bool) -> float | None:
         """Return the mean over seeds of the validation accuracy after so many seconds.
@@ -49,8 +49,9 @@ class Runner:
         Returns:
             A share, or None while any seed is in its first epoch.
         """
-        spent = seconds - (self.compile_seconds if compiled else 0)
-        last = [[epoch for epoch in history if epoch.elapsed_seconds <= spent] for history in self.histories]
+        # The very sum that `finish` makes: taking it apart again would lose the last epoch to rounding.
+        before = self.compile_seconds if compiled else 0.0
+        last = [[one for one in history if one.elapsed_seconds + before <= seconds] for history in self.histories]
         return fmean(epochs[-1].validation_accuracy for epochs in last) if all(last) else None
 
     def accuracy_after_epoch(self, epoch: int) -> float | None:

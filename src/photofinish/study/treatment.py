@@ -207,12 +207,22 @@ def disagreements(first: Treated, other: Treated) -> dict[str, str]:
         and fact.label in by_label
         and by_label[fact.label] != fact.value
         and not (fact.label == "Head" and {fact.value, by_label[fact.label]} & {OWN, NOT_RECORDED})
+        and not any(_is_of_an_older_version(cell, fact.label) for cell in (first, other))
     }
     weights = [_weights(cell) for cell in (first, other)]
     if weights[0] != weights[1] and (same_model or not _chose_weights(first, other)):
         label = MODEL_RECORD["weights"].label or ""
         found[label] = f"{label} are {weights[0]} in {first.name} and {weights[1]} in {other.name}"
     return found
+
+
+def _is_of_an_older_version(cell: Treated, label: str) -> bool:
+    """Return whether a cell was written before this fact was recorded: nothing in it is then no value."""
+    if label == "File of the model":
+        return cell.run.settings.model not in cell.sources
+    if label == _in_words("stochastic_depth"):
+        return cell.run.model is None or cell.run.model.head == NOT_RECORDED
+    return False
 
 
 def _chose_weights(*cells: Treated) -> bool:

@@ -110,7 +110,7 @@ def _test_set(plan: Plan) -> Iterator[str]:
 
 def _leaked(plan: Plan, models: Sequence[ModelResult], audit: AuditRecord | None) -> Iterator[str]:
     leaked = len(audit.duplicates.leaked_test) if audit else 0
-    if leaked == 0:
+    if leaked == 0 or not models:
         return
     sentence = (
         f"{leaked:,} of {plan.data.test:,} test pictures {'has' if leaked == 1 else 'have'} an exact or near duplicate "
@@ -125,7 +125,7 @@ def _leaked(plan: Plan, models: Sequence[ModelResult], audit: AuditRecord | None
     yield (
         f"{sentence} ({named}); without them {', '.join(changes)}."
         if changes
-        else f"{sentence}: nothing else is left to test on."
+        else f"{sentence} ({named}): nothing else is left to test on."
     )
 
 

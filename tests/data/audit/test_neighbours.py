@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from photofinish.data.audit.neighbours import _FEW as FEW
-from photofinish.data.audit.neighbours import LARGEST_DISTANCE, HashIndex, _layout
+from photofinish.data.audit.neighbours import LARGEST_DISTANCE, MOST_HITS, HashIndex, _layout
 
 MILLION = 1_000_000
 
@@ -72,3 +72,15 @@ def test_no_hashes_have_no_neighbours() -> None:
 def test_a_distance_that_would_look_at_everything_is_refused(distance: int) -> None:
     with pytest.raises(ValueError, match=f"distance={distance}"):
         HashIndex(random_hashes(3), distance)
+
+
+@pytest.mark.parametrize("count", [FEW, 3 * FEW])
+def test_of_very_many_near_ones_a_sample_is_found_and_all_the_others_of_other_queries(count: int) -> None:
+    alike, others = np.full(count, 12345, np.uint64), random_hashes(200)
+    index = HashIndex(np.concatenate([alike, others]), 4)
+    found = pairs_of(index, np.array([12345, *others.tolist()], np.uint64))
+    of_clump = {item for query, item, _ in found if query == 0}
+    assert MOST_HITS <= len(of_clump) <= 4 * MOST_HITS
+    # Drawn by lot, not the first.
+    assert max(of_clump) > count / 2
+    assert {(query, item) for query, item, _ in found if query} == {(place + 1, count + place) for place in range(200)}

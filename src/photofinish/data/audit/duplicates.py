@@ -132,11 +132,14 @@ def _candidates(
 ) -> Places:
     """Return the keys of pairs whose hashes are near at any position of the pictures in `part`."""
     pictures = thumbnails[chosen[part]]
-    found = [pairs for position in POSITIONS for pairs in index.near(hashes(pictures, position, mirrored=mirrored))]
-    if not found:
-        return np.zeros(0, np.int64)
-    first, second, distance = (np.concatenate([pairs[side] for pairs in found]) for side in range(3))
-    one, other = chosen[part[first]], chosen[second]
+    one, other, distance = _NOWHERE, _NOWHERE, np.zeros(0, np.uint8)
+    for position in POSITIONS:
+        for first, second, bits in index.near(hashes(pictures, position, mirrored=mirrored)):
+            # Reduced at once: of pictures that are all alike there are very many pairs at every position.
+            kept = _nearest_of_each(chosen[part[first]], chosen[second], bits, parts[chosen[second]])
+            one = np.concatenate([one, chosen[part[first[kept]]]])
+            other = np.concatenate([other, chosen[second[kept]]])
+            distance = np.concatenate([distance, bits[kept]])
     kept = _nearest_of_each(one, other, distance, parts[other])
     one, other = one[kept], other[kept]
     return _keys(one[one != other], other[one != other], len(thumbnails), mirrored)

@@ -2,7 +2,8 @@
 
 A hash is cut into four bands. If two hashes differ in at most `distance` bits, then in some band they differ in no more
 than that band's share: were every band to differ in more, the whole would too. So in each band one looks up the query
-with up to that many bits flipped, and compares in full only what is found there. Nothing within the distance is missed.
+with up to that many bits flipped, and compares in full only what is found there. Nothing within the distance is missed,
+unless a query is near very many: of these each band gives 256, whichever come first in an order that is drawn by lot.
 
 References:
     Norouzi, Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012, arXiv:1307.2982,
@@ -24,9 +25,12 @@ LARGEST_DISTANCE = 12
 _BANDS = 4
 _BITS = 64
 _WIDEST = 22
-_QUERIES_AT_ONCE = 1 << 16
+_QUERIES_AT_ONCE = 1 << 13
 _FEW = 2048
 """Among no more hashes than these, comparing all is quicker than looking up."""
+
+MOST_HITS = 256
+"""Of a query in a band: a thousand pictures that are all alike must not make a million pairs."""
 
 
 class HashIndex:
@@ -64,7 +68,7 @@ class HashIndex:
 
         Yields:
             For a part of the queries, in order: places of queries, places of items, and their distances, one entry a
-            pair, no pair twice.
+            pair, no pair twice. Of a query that is near more than `MOST_HITS` not all of them.
         """
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = queries[start : start + _QUERIES_AT_ONCE]
@@ -78,17 +82,19 @@ class HashIndex:
 
 
 class _All:
-    """All hashes."""
+    """All hashes, in an order drawn by lot."""
 
     def __init__(self, hashes: Hashes) -> None:
-        self._hashes = hashes
+        self._order = np.random.default_rng(0).permutation(len(hashes))
+        self._hashes = hashes[self._order]
 
     def near(self, queries: Hashes, distance: int) -> Iterator[tuple[Places, Places]]:
         """Yield places of queries and of items that are near."""
         for start in range(0, len(queries), _FEW):
             close = np.bitwise_count(queries[start : start + _FEW, None] ^ self._hashes) <= distance
+            close &= np.cumsum(close, axis=1, dtype=np.int32) <= MOST_HITS
             which, items = np.nonzero(close)
-            yield which + start, items
+            yield which + start, self._order[items]
 
 
 class _Band:
@@ -97,7 +103,9 @@ class _Band:
     def __init__(self, hashes: Hashes, first: int, width: int, flips: int) -> None:
         self._shift, self._mask = np.uint64(_BITS - first - width), np.uint64((1 << width) - 1)
         keys = self._keys(hashes)
-        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        # By lot within a bucket, so that what is found of too many is a sample of them.
+        lot = np.random.default_rng(first).permutation(len(hashes))
+        self._order = lot[np.argsort(keys[lot], kind="stable")].astype(np.int32)
         self._sorted = hashes[self._order]
         self._starts = np.zeros((1 << width) + 1, np.int32)
         np.cumsum(np.bincount(keys, minlength=1 << width), out=self._starts[1:])
@@ -110,18 +118,21 @@ class _Band:
     def near(self, queries: Hashes, distance: int) -> Iterator[tuple[Places, NDArray[np.int32]]]:
         """Yield places of queries and of items that are near and whose bits here differ in one of the flips."""
         keys = self._keys(queries)
+        hits = np.zeros(len(queries), np.int32)
         for flip in self._flips:
             flipped = keys ^ flip
             place, end = self._starts[flipped], self._starts[flipped + 1]
-            which = np.flatnonzero(place < end)
+            which = np.flatnonzero((place < end) & (hits < MOST_HITS))
             place, end, sought = place[which], end[which], queries[which]
             # All queries look at the first of their bucket, then at the second, until no bucket has more.
             while len(which):
                 close = np.bitwise_count(sought ^ self._sorted[place]) <= distance
                 if close.any():
+                    # No query is there twice.
+                    hits[which[close]] += 1
                     yield which[close], self._order[place[close]]
                 place = place + 1
-                more = place < end
+                more = (place < end) & (hits[which] < MOST_HITS)
                 if not more.all():
                     which, place, end, sought = which[more], place[more], end[more], sought[more]
 

@@ -31,8 +31,8 @@ def audit_prepared(
 ) -> AuditRecord:
     """Find exact and near duplicates in prepared pictures, count their classes, and say what is odd about their files.
 
-    Pictures are compared as they are stored: fitted to the study's image size where they were larger. Of the files only
-    the headers are looked at once more.
+    Pictures are compared as they are stored: fitted to the study's image size where they were larger. The files
+    are read once more, to be sure that they are the same ones, and of their pictures only the headers are decoded.
 
     Args:
         data: The pictures and their division.
