@@ -33,7 +33,12 @@ class Contestant:
         command = [python, str(CONTESTANTS), name, json.dumps(dataclasses.asdict(settings))]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed when this object is left
         self.process = subprocess.Popen(  # noqa: S603  # ourselves
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
         )
         self._input, self._output = _pipes(self.process)
         self.facts = self._hear()

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from photofinish.data.audit import Labelled
@@ -102,16 +103,21 @@ def test_a_picture_that_training_has_seen_is_not_judged(
 
 
 def test_a_judge_who_is_mostly_wrong_accuses_nobody() -> None:
-    labels = np.zeros(100, np.int32)
-    pictures = Labelled([str(number) for number in range(100)], labels, np.zeros(100, np.int8), ("cat", "dog"))
-    probabilities = np.where(np.arange(100)[:, None] < 49, [0.9, 0.1], [0.2, 0.8])
-    found = judged("a coin", pictures, probabilities)
+    labels = np.arange(100, dtype=np.int32) % 5
+    names = [str(number) for number in range(100)]
+    pictures = Labelled(names, labels, np.zeros(100, np.int8), ("cat", "dog", "elk", "fox", "gnu"))
+
+    def told(right: int) -> NDArray[np.float64]:
+        """Probabilities by which so many of the pictures are what they are labelled as."""
+        answers = np.where(np.arange(100) < right, labels, (labels + 1) % 5)
+        return np.eye(5)[answers] * 0.8 + 0.04
+
+    found = judged("a coin", pictures, told(49))
     assert (
         found.unavailable == "a coin agrees with 49.0% of the labels only, and a judge of labels must with 50% at least"
     )
     assert (found.accuracy, found.count, found.suspects) == (0.49, 0, ())
-    better = judged("a coin", pictures, np.where(np.arange(100)[:, None] < 51, [0.9, 0.1], [0.2, 0.8]))
-    assert better.unavailable is None
+    assert judged("a coin", pictures, told(51)).unavailable is None
 
 
 def test_where_every_picture_was_seen_in_training_nothing_is_left_to_judge() -> None:
@@ -133,3 +139,14 @@ def test_judging_is_kept_in_the_studys_audit_and_made_anew(
     assert second.labels is not None
     assert second.labels.judge != first.labels.judge
     assert judge_study(copied, plan, []) == second
+
+
+def test_a_judge_who_only_knows_how_frequent_classes_are_accuses_nobody() -> None:
+    generator = np.random.default_rng(0)
+    labels = (generator.random(1000) < 0.1).astype(np.int64)
+    wild = 0.9 + generator.normal(0, 0.02, 1000).clip(-0.05, 0.05)
+    pictures = Labelled([str(place) for place in range(1000)], labels, np.zeros(1000, np.int8), ("good", "bad"))
+    found = judged("a guess", pictures, np.stack([wild, 1 - wild], axis=1))
+    assert found.accuracy == pytest.approx((labels == 0).mean(), abs=1e-4)
+    assert "not shown to be more than always answering with the largest class" in str(found.unavailable)
+    assert found.suspects == ()

@@ -19,7 +19,6 @@ from photofinish.cli.arguments import (
     from_file,
 )
 from photofinish.cli.options import with_settings
-from photofinish.report.names import printable
 
 if TYPE_CHECKING:
     from photofinish.study.forecast import Detectable, Forecast, ModelCost
@@ -82,6 +81,7 @@ def plan(  # noqa: PLR0913  # each argument is an option
 
 def print_forecast(found: Forecast, console: Console) -> None:
     """Print what a race can show and what it costs."""
+    from photofinish.report.names import printable
 
     def say(text: str = "") -> None:
         console.print(printable(text), markup=False, highlight=False)
@@ -139,6 +139,7 @@ def _assumed(found: Forecast) -> list[str]:
 
 def _cost_table(costs: tuple[ModelCost, ...]) -> Table:
     from photofinish.cli.board import duration
+    from photofinish.report.names import printable
 
     with_features = any(one.cost and one.cost.features for one in costs)
     titles = ["model", "cells", "each cell", "training", "compiling", "memory"]

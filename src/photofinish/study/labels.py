@@ -61,16 +61,16 @@ def judged(judge: str, pictures: Labelled, probabilities: NDArray[np.float64]) -
         return found.but(unavailable="no picture is left to judge")
     accuracy = float((probabilities.argmax(axis=1) == pictures.labels).mean())
     found = found.but(accuracy=round(accuracy, 4))
+    if accuracy < LEAST_ACCURACY:
+        return found.but(
+            unavailable=f"{judge} agrees with {accuracy:.1%} of the labels only, and a judge of labels must with "
+            f"{LEAST_ACCURACY:.0%} at least"
+        )
     largest = float(np.bincount(pictures.labels).max() / len(pictures.labels))
     if wilson_interval(accuracy, len(pictures.ids))[0] <= largest:
         return found.but(
             unavailable=f"{judge} agrees with {accuracy:.1%} of the labels, which is not shown to be more than always "
             f"answering with the largest class ({largest:.1%})"
-        )
-    if accuracy < LEAST_ACCURACY:
-        return found.but(
-            unavailable=f"{judge} agrees with {accuracy:.1%} of the labels only, and a judge of labels must with "
-            f"{LEAST_ACCURACY:.0%} at least"
         )
     errors = find_label_errors(pictures.labels, probabilities)
     return found.but(
