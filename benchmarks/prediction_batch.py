@@ -46,7 +46,7 @@ def main() -> None:
                 start = time.perf_counter()
                 predictor(images, np.arange(count // batch * batch))
                 speeds[batch].append(count // batch * batch / (time.perf_counter() - start))
-        chosen = inference.evaluation_batch_size(size, 1 << 20, on_cpu=True)
+        chosen = inference.evaluation_batch_size(size, inference.MANY, on_cpu=True)
         medians = {batch: round(float(np.median(values)), 1) for batch, values in speeds.items()}
         rows.append({"model": name, "image_size": size, "chosen": chosen, "images_per_second": medians})
         print(rows[-1], flush=True)

@@ -315,5 +315,5 @@ def benchmark(
     chosen = {"models": _each_once(models), "backend": backend, **settings}
     record = run_benchmark(BenchmarkSettings.of(chosen), notify, command)
     if output is not None:
-        record.write(Path(output))
+        record.write_into(Path(output))
     return record

@@ -40,6 +40,7 @@ OF_EACH_EXAMPLE: dict[str, Callable[[Predictions], np.ndarray]] = {
 NOT_OF_PREDICTIONS = {
     "bound_in_words",
     "is_at_bound",
+    "stored_temperature",
     "bins_of",
     "class_metrics",
     "wilson_interval",

@@ -11,9 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from photofinish.errors import SettingsError, StudyError
+from photofinish.errors import SettingsError
 from photofinish.evaluation import metrics
-from photofinish.evaluation.calibration import CalibrationFigures, fit_temperature, with_temperature
+from photofinish.evaluation.calibration import (
+    CalibrationFigures,
+    bound_in_words,
+    is_at_bound,
+    stored_temperature,
+    with_temperature,
+)
 from photofinish.report.names import printable
 from photofinish.runs import Predictions, RunFolder, RunRecord
 from photofinish.study.cells import finished_run
@@ -42,35 +48,28 @@ def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str 
         predictions, classes = Predictions.read(folder.predictions(split)), trained_on.classes
         which = f"{split} pictures"
     else:
-        predictions, classes, which = _predict_anew(folder, data, split, own_model)
-    temperature = _temperature(folder)
+        predictions, classes, which = _predict_anew(folder, record, data, split, own_model)
+    temperature = stored_temperature(folder)
     if as_json:
         typer.echo(json.dumps(_as_dictionary(predictions, classes, temperature), indent=1))
         return
     _print_tables(predictions, classes, f"{record.settings.model}, seed {record.settings.seed}, {which}")
     if temperature is not None:
-        _print_calibration(predictions, temperature, fitted_on_these=data is None and split == "validation")
-
-
-def _temperature(folder: RunFolder) -> float | None:
-    """Fit the temperature on the run's validation predictions, or return None where they were not kept."""
-    path = folder.predictions("validation")
-    if not path.exists():
-        return None
-    try:
-        return fit_temperature(Predictions.read(path))
-    except ValueError as error:
-        raise StudyError(f"{path}: {error}; run the same command again to replace it") from error
+        before, after = (
+            CalibrationFigures.of(one) for one in (predictions, with_temperature(predictions, temperature))
+        )
+        _print_calibration(before, after, temperature, fitted_on_these=data is None and split == "validation")
+        for sentence in _about_the_temperature(before, after, temperature, None if data else split):
+            typer.echo(sentence)
 
 
 def _predict_anew(
-    folder: RunFolder, data: str, split: str, own_model: str | None
+    folder: RunFolder, record: RunRecord, data: str, split: str, own_model: str | None
 ) -> tuple[Predictions, tuple[str, ...], str]:
     """Predict other pictures with the saved model; return also which they were, in words."""
     from photofinish.models.manifest import read_manifest
     from photofinish.study.cell import choose_backend
 
-    record = RunRecord.read(folder.record)
     choose_backend(record.settings)
     from photofinish.evaluation.predict import pictures_for, predict_saved
 
@@ -144,17 +143,40 @@ def _print_tables(predictions: Predictions, classes: tuple[str, ...], title: str
         console.print(confusion)
 
 
-def _print_calibration(predictions: Predictions, temperature: float, *, fitted_on_these: bool) -> None:
+def _about_the_temperature(
+    before: CalibrationFigures, after: CalibrationFigures, temperature: float, split: str | None
+) -> list[str]:
+    """Say where a temperature is no measurement, and where it made the log loss of the run's own pictures worse.
+
+    Args:
+        before: Of the predictions as trained.
+        after: Of the same with the temperature.
+        temperature: What logits are divided by.
+        split: Which of the run's own pictures were evaluated; None for others.
+    """
+    sentences = []
+    if is_at_bound(temperature):
+        sentences.append(
+            f"The temperature is at the bound of its search, {temperature:g}, and no measurement: "
+            f"{bound_in_words(temperature)}."
+        )
+    # What cannot be seen in the table needs no note.
+    if split is not None and after.nll > before.nll and f"{after.nll:.4f}" != f"{before.nll:.4f}":
+        sentences.append(
+            f"The temperature makes the log loss of the {split} pictures worse: {before.nll:.4f} becomes "
+            f"{after.nll:.4f}."
+        )
+    return sentences
+
+
+def _print_calibration(
+    before: CalibrationFigures, after: CalibrationFigures, temperature: float, *, fitted_on_these: bool
+) -> None:
     table = Table(box=None, pad_edge=False, title="calibration, lower is better", title_justify="left")
     for column in ("", "calibration error", "by chance", "log loss", "Brier score"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     fitted = "these" if fitted_on_these else "the validation"
-    rows = {
-        "as trained": predictions,
-        f"with temperature {temperature:.3f}": with_temperature(predictions, temperature),
-    }
-    for name, scaled in rows.items():
-        figures = CalibrationFigures.of(scaled)
+    for name, figures in (("as trained", before), (f"with temperature {temperature:.3f}", after)):
         table.add_row(
             name, f"{figures.ece:.4f}", f"{figures.ece_by_chance:.4f}", f"{figures.nll:.4f}", f"{figures.brier:.4f}"
         )

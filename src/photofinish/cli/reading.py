@@ -29,42 +29,6 @@ def evaluate(
     from photofinish.cli.evaluation import print_evaluation
 
     print_evaluation(run, data, split, own_model=model, as_json=as_json)
-    if not as_json:
-        for sentence in _about_the_temperature(run, None if data else split):
-            typer.echo(sentence)
-
-
-def _about_the_temperature(run: Path, split: str | None) -> list[str]:
-    """Say where a run's temperature is no measurement, and where it made the log loss worse.
-
-    Args:
-        run: The folder of the trained model.
-        split: Whose stored predictions were evaluated; None for other pictures.
-    """
-    from photofinish.evaluation.calibration import bound_in_words, fit_temperature, is_at_bound, with_temperature
-    from photofinish.evaluation.metrics import negative_log_likelihood
-    from photofinish.runs import Predictions, RunFolder
-
-    folder = RunFolder(run)
-    if not folder.predictions("validation").exists():
-        return []
-    temperature = fit_temperature(Predictions.read(folder.predictions("validation")))
-    sentences = []
-    if is_at_bound(temperature):
-        sentences.append(
-            f"The temperature is at the bound of its search, {temperature:g}, and no measurement: "
-            f"{bound_in_words(temperature)}."
-        )
-    if split is not None:
-        predictions = Predictions.read(folder.predictions(split))
-        before = negative_log_likelihood(predictions)
-        after = negative_log_likelihood(with_temperature(predictions, temperature))
-        # What cannot be seen in the table needs no note.
-        if after > before and f"{after:.4f}" != f"{before:.4f}":
-            sentences.append(
-                f"The temperature makes the log loss of the {split} pictures worse: {before:.4f} becomes {after:.4f}."
-            )
-    return sentences
 
 
 def report(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from photofinish.errors import StudyError
 from photofinish.evaluation.metrics import (
     CALIBRATION_BINS,
     bins_of,
@@ -23,7 +24,7 @@ from photofinish.evaluation.metrics import (
     negative_log_likelihood,
     wilson_interval,
 )
-from photofinish.runs import Predictions
+from photofinish.runs import Predictions, RunFolder
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e3
 """Where no finite temperature is best the search ends here; logits of any usual scale stay far from both."""
@@ -175,6 +176,27 @@ def fit_temperature(validation: Predictions) -> float:
     if slope(flattest) >= 0:
         return HIGHEST_TEMPERATURE
     return math.exp(-brentq(slope, flattest, sharpest, xtol=1e-9))
+
+
+def stored_temperature(folder: RunFolder) -> float | None:
+    """Fit the temperature on a run's validation predictions.
+
+    Args:
+        folder: Of a finished run.
+
+    Returns:
+        The temperature, or None where these predictions were not kept.
+
+    Raises:
+        StudyError: They are damaged.
+    """
+    path = folder.predictions("validation")
+    if not path.exists():
+        return None
+    try:
+        return fit_temperature(Predictions.read(path))
+    except ValueError as error:
+        raise StudyError(f"{path}: {error}; run the same command again to replace it") from error
 
 
 def is_at_bound(temperature: float) -> bool:

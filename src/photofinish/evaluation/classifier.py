@@ -13,13 +13,10 @@ from scipy.special import softmax
 from photofinish.data.augment import resize
 from photofinish.data.decode import UnreadablePictureError, decode, fit
 from photofinish.errors import DataError
-from photofinish.evaluation.calibration import fit_temperature
-from photofinish.models.inference import Predictor
+from photofinish.evaluation.calibration import stored_temperature
+from photofinish.models.inference import MANY, Predictor
 from photofinish.models.saved import load
-from photofinish.runs import Predictions, RunFolder
-
-MANY = 1 << 20
-"""Pictures in a set so large that nothing but memory limits a batch."""
+from photofinish.runs import RunFolder
 
 
 class Classifier:
@@ -41,6 +38,7 @@ class Classifier:
 
     Raises:
         WeightsError: The saved network is missing or damaged.
+        StudyError: Its validation predictions are damaged.
     """
 
     def __init__(self, folder: RunFolder, stored_size: tuple[int, int], *, own_model: str | None = None) -> None:
@@ -48,8 +46,7 @@ class Classifier:
         self.model = entrant.model
         self.class_names = manifest.class_names
         self.image_size = manifest.image_size
-        validation = folder.predictions("validation")
-        self.temperature = fit_temperature(Predictions.read(validation)) if validation.exists() else 1.0
+        self.temperature = stored_temperature(folder) or 1.0
         self._stored_size = stored_size
         self._predictors: dict[int, Predictor] = {}
 

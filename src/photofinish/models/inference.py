@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from photofinish import backend
 
 LARGEST_BATCH = 256
+MANY = 1 << 20
+"""Pictures in a set so large that nothing but speed and memory limits a batch."""
+
 PIXELS_PER_BATCH = 1 << 21
 # On a processor, what a batch leaves between two layers should stay in the cache: EfficientNetV2-B0 predicts 56
 # pictures of 224x224 pixels per second in batches of 8 and 42 in batches of 41 (`benchmarks/prediction_batch.py`).

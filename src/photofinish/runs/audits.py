@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
+from typing import ClassVar, Literal
 
 from photofinish.config.base import Settings
-from photofinish.errors import StudyError
-from photofinish.storage import read_json, write_json
+from photofinish.runs.stored import StoredRecord
 
 
 class Unreadable(Settings):
@@ -144,7 +140,7 @@ class LabelAudit(Settings):
     unavailable: str | None = None
 
 
-class AuditRecord(Settings):
+class AuditRecord(StoredRecord):
     """What an audit found.
 
     Attributes:
@@ -164,6 +160,9 @@ class AuditRecord(Settings):
         seconds: How long the audit took.
     """
 
+    called: ClassVar[str] = "an audit"
+    remedy: ClassVar[str] = "delete it and run the same command again"
+
     schema_version: Literal[1] = 1
     name: str
     fingerprint: str | None = None
@@ -177,22 +176,3 @@ class AuditRecord(Settings):
     oddities: tuple[Oddity, ...] = ()
     labels: LabelAudit | None = None
     seconds: float = 0.0
-
-    def write(self, path: Path) -> None:
-        """Write the record, wholly or not at all."""
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path) -> AuditRecord:
-        """Read a record.
-
-        Raises:
-            StudyError: The file is not a record of this version.
-        """
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            raise StudyError(
-                f"{path} is not an audit of this version of photofinish: {error.errors()[0]['msg']}; "
-                "delete it and run the same command again"
-            ) from error

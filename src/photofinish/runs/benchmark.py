@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar, Literal
 
 from photofinish.config.base import Settings
 from photofinish.config.benchmark import BenchmarkSettings
-from photofinish.errors import PhotofinishError
 from photofinish.runs.load import LoadRecord
-from photofinish.storage import read_json, write_json
+from photofinish.runs.stored import StoredRecord
 
 Measure = Literal["training", "inference", "latency"]
 
@@ -148,7 +145,7 @@ class ModelSpeed(Settings):
     error: str | None = None
 
 
-class BenchmarkRecord(Settings):
+class BenchmarkRecord(StoredRecord):
     """A benchmark from its settings to its figures.
 
     Attributes:
@@ -163,6 +160,9 @@ class BenchmarkRecord(Settings):
         versions: Versions of Python and the libraries.
         hardware: Processor, cores, memory, device.
     """
+
+    called: ClassVar[str] = "a benchmark"
+    remedy: ClassVar[str] = "measure again"
 
     schema_version: Literal[1] = 1
     measured_at: str
@@ -180,20 +180,6 @@ class BenchmarkRecord(Settings):
         """`<date and time>-benchmark.json`."""
         return f"{self.measured_at.partition('+')[0].replace('T', '-').replace(':', '')}-benchmark.json"
 
-    def write(self, folder: Path) -> None:
+    def write_into(self, folder: Path) -> None:
         """Write the record into a folder under its name, wholly or not at all."""
-        write_json(folder / self.file_name, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a record.
-
-        Raises:
-            PhotofinishError: The file is not a benchmark of this version.
-        """
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            raise PhotofinishError(
-                f"{path} is not a benchmark of this version of photofinish: {error.errors()[0]['msg']}; measure again"
-            ) from error
+        self.write(folder / self.file_name)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from photofinish.config.base import Settings
 from photofinish.config.settings import CellSettings
-from photofinish.errors import StudyError
 from photofinish.runs.load import LoadRecord
-from photofinish.storage import read_json, write_json
+from photofinish.runs.stored import StoredRecord
 
 
 class DataRecord(Settings):
@@ -137,7 +136,7 @@ class TimeRecord(Settings):
     stall: float | None = None
 
 
-class RunRecord(Settings):
+class RunRecord(StoredRecord):
     """`run.json`: a run from its settings to its speed.
 
     Attributes:
@@ -163,6 +162,9 @@ class RunRecord(Settings):
         error: Why it failed.
     """
 
+    called: ClassVar[str] = "a run record"
+    remedy: ClassVar[str] = "delete the folder to run it again"
+
     schema_version: Literal[1] = 1
     status: Literal["finished", "failed"]
     settings: CellSettings
@@ -182,25 +184,6 @@ class RunRecord(Settings):
     features_from_cache: bool = False
     load: LoadRecord | None = None
     error: str | None = None
-
-    def write(self, path: Path) -> None:
-        """Write the record to `path`, wholly or not at all."""
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path) -> RunRecord:
-        """Read a record.
-
-        Raises:
-            StudyError: The file is not a record of this version.
-        """
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            raise StudyError(
-                f"{path} is not a run record of this version of photofinish: {error.errors()[0]['msg']}; "
-                "delete the folder to run it again"
-            ) from error
 
 
 class EpochRecord(Settings):

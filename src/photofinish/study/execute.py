@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import filelock
@@ -114,13 +114,19 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
         raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
 
 
-def run_process(task: Task, hear: Callable[[Message], None]) -> str | None:
-    """Run a worker and pass on what it says, errors aside; return why it failed, or None."""
+def run_process(
+    task: Task, hear: Callable[[Message], None], environment: Mapping[str, str] | None = None
+) -> str | None:
+    """Run a worker and pass on what it says, errors aside; return why it failed, or None.
+
+    Args:
+        task: What it is to do.
+        hear: Is given each message.
+        environment: Variables beside those of this process.
+    """
     log = RunFolder(task.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
-    # What is measured must leave nothing that the race would find: its own compile time would look like none.
-    environment = {"PHOTOFINISH_COMPILATION_CACHE": "off"} if task.only_measure else None
     with log.open("wb") as errors, worker_process(WORKER, errors.fileno(), environment) as process:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):

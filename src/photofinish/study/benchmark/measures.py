@@ -17,7 +17,7 @@ from photofinish.config.benchmark import BenchmarkSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.models import Anatomy
-from photofinish.models.inference import Predictor, evaluation_batch_size
+from photofinish.models.inference import MANY, Predictor, evaluation_batch_size
 from photofinish.runs import DataRecord, unheard
 from photofinish.runs.benchmark import ProgramRecord
 from photofinish.study.benchmark.messages import Turn
@@ -27,8 +27,6 @@ from photofinish.training.loop import Trainer
 # Calls that tell how many make a turn, and calls before every turn: the caches are then full of another model's data.
 CALIBRATING, SETTLING = 2, 1
 LEAST_STEPS, LEAST_BATCHES, LEAST_PICTURES, MOST_PICTURES = 3, 2, 5, 1000
-# Pictures in a set so large that nothing but memory limits a batch.
-MANY = 1 << 20
 # So small that the network stays what it was: no loss runs away, and every round computes alike.
 LEARNING_RATE = 1e-6
 

@@ -72,7 +72,8 @@ def _prepare(
     import keras
 
     from photofinish.models import Head, build, count_macs, count_parameters
-    from photofinish.study.benchmark.measures import MANY, Prediction, Training, noise
+    from photofinish.models.inference import MANY
+    from photofinish.study.benchmark.measures import Prediction, Training, noise
 
     settings = task.settings
     keras.config.set_dtype_policy(PRECISION_POLICIES[settings.precision])
