@@ -50,6 +50,12 @@ def load_module(relative: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def agreement() -> ModuleType:
+    """Ours and Keras' own computation beside each other."""
+    return load_module("models/agreement.py")
+
+
+@pytest.fixture(scope="session")
 def computations() -> ModuleType:
     """The computations that every backend is to do alike."""
     return load_module("models/computations.py")

@@ -9,6 +9,7 @@ pure function of their values, which are donated from call to call.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import sys
@@ -203,6 +204,26 @@ def _with_tensors(step: Callable[..., Outputs]) -> Callable[..., Outputs]:
     return call
 
 
+@functools.cache
+def _compiler_options() -> dict[str, str] | None:
+    """Return what XLA is told beyond its own choices, or None.
+
+    On a processor a network is quicker when what an operation leaves is used while it is still in the cache: a
+    gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores) takes 77 ms with operations in the order that
+    needs least memory, and 94 in the order that lets most of them run at once, which is XLA's choice.
+    """
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return None
+    options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None  # a version that does not know the option
+    return options
+
+
 def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
     import jax
     import keras
@@ -213,17 +234,18 @@ def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Cal
             outputs = step(*arguments)
         return outputs, [scope.get_current_value(variable) for variable in variables]
 
-    program = jax.jit(pure, donate_argnums=0)
+    program = jax.jit(pure, donate_argnums=0, compiler_options=_compiler_options())
 
     def call(*arguments: Any) -> Outputs:
         with warnings.catch_warnings():
             # Variables a step leaves alone are returned as they came; some of them cannot be donated.
             warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
             outputs: Outputs
-            outputs, values = program([variable.value for variable in variables], arguments)
+            # Keras' own ways to read and assign convert and check, a microsecond or two for each of some thousand
+            # variables at every step.
+            outputs, values = program([variable._value for variable in variables], arguments)  # noqa: SLF001
         for variable, value in zip(variables, values, strict=True):
-            # `assign` converts and checks, 30 ms for the thousand variables of a large network.
-            variable._direct_assign(value)  # noqa: SLF001
+            variable._direct_assign(value)  # noqa: SLF001  # as above
         return outputs
 
     return call
@@ -239,7 +261,7 @@ def _compiled_jax_read_only(step: Callable[..., Outputs], variables: Sequence[An
             outputs: Outputs = step(*arguments)
             return outputs
 
-    program = jax.jit(pure)
+    program = jax.jit(pure, compiler_options=_compiler_options())
 
     def call(*arguments: Any) -> Outputs:
         outputs: Outputs = program([variable.value for variable in variables], arguments)

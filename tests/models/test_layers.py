@@ -18,11 +18,11 @@ from photofinish.models.layers import (
     PACKAGE,
     DepthwiseConvolution,
     InputScaling,
+    OnePassNormalization,
     PointwiseConvolution,
     SpatialConvolution,
     StridePadding,
     shifted_convolution,
-    shifted_depthwise,
     use_fast_layers,
 )
 
@@ -32,6 +32,7 @@ LAYERS = {
     "PointwiseConvolution": lambda **options: PointwiseConvolution(5, 1, activation="silu", **options),
     "SpatialConvolution": lambda **options: SpatialConvolution(5, 3, padding="same", **options),
     "DepthwiseConvolution": lambda **options: DepthwiseConvolution(3, strides=2, padding="same", **options),
+    "OnePassNormalization": OnePassNormalization,
     "StochasticDepth": lambda **options: StochasticDepth(0.3, **options),
     "StridePadding": StridePadding,
 }
@@ -111,34 +112,16 @@ def test_with_stride_padding_a_convolution_that_does_not_pad_is_one_that_pads_as
     np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize(("height", "width", "kernel"), [(8, 8, 3), (7, 10, 3), (9, 5, 5), (6, 7, 4), (2, 1, 2)])
-def test_shifted_products_are_a_depthwise_convolution_with_its_gradients(
-    padding: str, stride: int, height: int, width: int, kernel: int
-) -> None:
-    if padding == "valid" and kernel > min(height, width):
-        pytest.skip("there is no valid place for this kernel")
-    images, weights = drawn(2, height, width, 4), drawn(kernel, kernel, 4, seed=1)
-
-    def ours(x: Any, k: Any) -> Any:
-        return shifted_depthwise(x, k, stride, padding)
-
-    def keras_own(x: Any, k: Any) -> Any:
-        return ops.depthwise_conv(x, k[..., None], strides=stride, padding=padding)
-
-    assert_same_with_gradients(ours, keras_own, images, weights)
-
-
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (1, 2), (2, 3), (4, 3)])
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 2), (5, 3), (1, 4)])
 def test_shifted_matrix_products_are_a_convolution_with_its_gradients(
-    height: int, width: int, kernel: tuple[int, int]
+    height: int, width: int, kernel: tuple[int, int], agreement: ModuleType
 ) -> None:
     def keras_own(x: Any, k: Any) -> Any:
         return ops.conv(x, k, padding="same")
 
-    assert_same_with_gradients(shifted_convolution, keras_own, drawn(2, height, width, 4), drawn(*kernel, 4, 5, seed=1))
+    arrays = drawn(2, height, width, 4), drawn(*kernel, 4, 5, seed=1)
+    agreement.assert_same_with_gradients(shifted_convolution, keras_own, *arrays)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -148,24 +131,6 @@ def test_a_spatial_convolution_is_a_convolution_on_tiny_maps_and_others(size: in
         keras.layers.Conv2D(6, 3, padding="same", activation="relu"),
         drawn(2, size, size, 3),
     )
-
-
-def assert_same_with_gradients(ours: Any, keras_own: Any, images: Array, weights: Array) -> None:
-    results = []
-    for convolve in (ours, keras_own):
-        x, k = keras.Variable(images), keras.Variable(weights)
-
-        def step(convolve: Any = convolve, x: Any = x, k: Any = k) -> Any:
-            def objective() -> tuple[Any, Any]:
-                outputs = convolve(x.value, k.value)
-                return ops.sum(ops.sin(outputs)), outputs
-
-            return backend.gradients(objective, [x, k])
-
-        outputs, slopes = backend.compiled(step, [x, k])()
-        results.append([np.asarray(array) for array in (outputs, *slopes)])
-    for found, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize(

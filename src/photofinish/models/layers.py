@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from photofinish import backend
-
-PACKAGE = "photofinish"
+from photofinish.models.depthwise import shifted_depthwise
+from photofinish.models.normalization import PACKAGE, OnePassNormalization
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -189,49 +189,6 @@ def shifted_convolution(inputs: Any, kernel: Any) -> Any:
     return functools.reduce(ops.add, products)
 
 
-def shifted_depthwise(inputs: Any, kernel: Any, stride: int, padding: str) -> Any:
-    """Convolve each channel with its own kernel as a sum of shifted products.
-
-    `outputs[b, y, x, c] = sum_ij inputs[b, y * stride + i, x * stride + j, c] * kernel[i, j, c]`
-
-    Args:
-        inputs: (batch, height, width, channels) with known height and width.
-        kernel: (kernel height, kernel width, channels).
-        stride: The same in both directions.
-        padding: `same`, as TensorFlow pads (more at the end), or `valid`.
-
-    Returns:
-        (batch, new height, new width, channels).
-    """
-    rows, columns = kernel.shape[0], kernel.shape[1]
-    height, width = inputs.shape[1], inputs.shape[2]
-    if padding == "same":
-        inputs = ops.pad(
-            inputs,
-            ((0, 0), _same_padding(height, rows, stride), _same_padding(width, columns, stride), (0, 0)),
-        )
-    new_height = (inputs.shape[1] - rows) // stride + 1
-    new_width = (inputs.shape[2] - columns) // stride + 1
-    total = None
-    for i in range(rows):
-        for j in range(columns):
-            window = inputs[
-                :,
-                i : i + (new_height - 1) * stride + 1 : stride,
-                j : j + (new_width - 1) * stride + 1 : stride,
-            ]
-            product = window * kernel[i, j]
-            total = product if total is None else total + product
-    return total
-
-
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the padding before and after that makes ceil(size / stride) outputs."""
-    outputs = -(-size // stride)
-    total = max((outputs - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StochasticDepth(keras.layers.Dropout):
     """Drop a residual branch for some pictures of a batch and scale up the others (Huang et al. 2016).
@@ -270,11 +227,11 @@ class StridePadding(keras.layers.ZeroPadding2D):
         return (batch, rows, columns, channels)
 
 
-FAST_LAYERS = (PointwiseConvolution, SpatialConvolution, DepthwiseConvolution)
+FAST_LAYERS = (PointwiseConvolution, SpatialConvolution, DepthwiseConvolution, OnePassNormalization)
 
 
 def use_fast_layers(layers: Iterable[keras.layers.Layer]) -> None:
-    """Let Keras' own convolutions compute as ours do.
+    """Let Keras' own convolutions and normalisations compute as ours do.
 
     Args:
         layers: Layers of a model; those that ours compute alike become ours, the others stay. A copy of the model
