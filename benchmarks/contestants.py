@@ -80,15 +80,18 @@ def _photofinish(settings: Settings) -> Run:
     from photofinish import backend
 
     backend.select("jax")
+    backend.import_keras_alone()
     from photofinish.config import TrainingSettings
     from photofinish.data import PreparedData
     from photofinish.models import Anatomy, Head, build
     from photofinish.models.inference import Predictor
     from photofinish.runs import DataRecord, unheard
     from photofinish.training.loop import Trainer
+    from photofinish.training.programs import program_facts
 
     size, count = settings.image_size, _memory(settings)
-    model = build(settings.model, Head(settings.classes), image_size=size).model
+    entrant = build(settings.model, Head(settings.classes), image_size=size)
+    model = entrant.model
     images, labels = settings.pictures(count)
     if settings.task == "predict":
         predictor = Predictor(model, lambda pictures: pictures, size, count)
@@ -105,7 +108,8 @@ def _photofinish(settings: Settings) -> Run:
     splits = {"train": indices, "validation": indices[:1], "test": indices[:1]}
     data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
     training = TrainingSettings(epochs=1, batch_size=settings.batch_size, learning_rate=1e-6)
-    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard)
+    program = program_facts(entrant, model, settings.model, size, training)
+    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program)
     trainer.begin_stage(trainer.stages[1])
     epochs = iter(range(1, 1 << 30))
 

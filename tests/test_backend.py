@@ -48,6 +48,19 @@ def test_jax_is_the_default_and_keras_is_not_imported_to_choose_it(tmp_path: Pat
     assert (tmp_path / "compiled").is_dir()
 
 
+def test_a_worker_imports_keras_alone_and_what_it_left_out_can_be_imported_afterwards(tmp_path: Path) -> None:
+    program = """
+import json, sys
+from photofinish import backend
+backend.select("jax")
+backend.import_keras_alone()
+before = ["sklearn" in sys.modules, "matplotlib" in sys.modules]
+import sklearn
+print(json.dumps([before, sklearn.__name__, sys.modules["keras"].config.backend()]))
+"""
+    assert in_a_process(program, PHOTOFINISH_CACHE=str(tmp_path)) == [[False, False], "sklearn", "jax"]
+
+
 @pytest.mark.tensorflow
 def test_what_the_environment_says_holds_unless_another_is_asked_for(tmp_path: Path) -> None:
     options = {"KERAS_BACKEND": "tensorflow", "PHOTOFINISH_CACHE": str(tmp_path)}

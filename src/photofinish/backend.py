@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import os
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from photofinish.errors import SettingsError, nearest
+from photofinish.storage.programs import read_program, write_program
 
 # JAX's own name of the event that a program was found in the persistent cache.
 CACHE_HIT = "/jax/compilation_cache/cache_hits"
@@ -50,6 +52,26 @@ def select(name: str | None = None) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _configure(chosen)
     return chosen
+
+
+def import_keras_alone() -> None:
+    """Import Keras without scikit-learn and matplotlib, for a process of our own that needs neither of them for Keras.
+
+    Keras imports both where they are installed, for its wrappers and plots, and they take as long as Keras itself.
+    Both can be imported afterwards as usual; Keras' wrappers and plots say in this process that they are not installed.
+    """
+    if "keras" in sys.modules:
+        return
+    absent = [name for name in ("sklearn", "matplotlib") if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    for name in absent:
+        # What Python does with None: importing it fails as if it were not installed.
+        modules[name] = None
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name in absent:
+            del modules[name]
 
 
 def require_installed(name: str) -> None:
@@ -172,20 +194,24 @@ def _gradients_jax(function: Callable[[], tuple[Any, Outputs]], variables: Seque
     return outputs, slopes
 
 
-def compiled(step: Callable[..., Outputs], variables: Sequence[Any], *, assigns: bool = True) -> Callable[..., Outputs]:
+def compiled(
+    step: Callable[..., Outputs], variables: Sequence[Any], *, assigns: bool = True, kept_as: str | None = None
+) -> Callable[..., Outputs]:
     """Compile a step that reads and assigns variables.
 
     Args:
         step: Takes arrays, returns arrays (nested in tuples or dicts).
         variables: Every `keras.Variable` that the step reads or assigns.
         assigns: Whether the step assigns any; what it assigns is lost otherwise.
+        kept_as: Everything that decides the program besides the shapes of its arguments, in words; under JAX it is then
+            traced once for all processes. None where that is not known.
 
     Returns:
         A function with the signature of `step`. The first call with new shapes compiles.
     """
     name = active()
     if name == "jax":
-        return _compiled_jax(step, variables) if assigns else _compiled_jax_read_only(step, variables)
+        return _compiled_jax(step, variables, kept_as) if assigns else _compiled_jax_read_only(step, variables)
     if name == "tensorflow":
         import tensorflow
 
@@ -224,7 +250,9 @@ def _compiler_options() -> dict[str, str] | None:
     return options
 
 
-def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
+def _compiled_jax(
+    step: Callable[..., Outputs], variables: Sequence[Any], kept_as: str | None
+) -> Callable[..., Outputs]:
     import jax
     import keras
 
@@ -234,7 +262,9 @@ def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Cal
             outputs = step(*arguments)
         return outputs, [scope.get_current_value(variable) for variable in variables]
 
-    program = jax.jit(pure, donate_argnums=0, compiler_options=_compiler_options())
+    ordinary: Callable[..., Any] = jax.jit(pure, donate_argnums=0, compiler_options=_compiler_options())
+    keeps = kept_as is not None and keeps_programs("jax")
+    program = _traced_once(ordinary, kept_as or "") if keeps else ordinary
 
     def call(*arguments: Any) -> Outputs:
         with warnings.catch_warnings():
@@ -249,6 +279,59 @@ def _compiled_jax(step: Callable[..., Outputs], variables: Sequence[Any]) -> Cal
         return outputs
 
     return call
+
+
+def _traced_once(ordinary: Callable[..., Any], kept_as: str) -> Callable[..., Any]:
+    """Compile a function that donates its first argument, and trace it only where no process has done so before.
+
+    Tracing a large network takes longer than reading its compiled program. What is kept is the portable form that JAX
+    promises to read (`jax.export`), which is data and no code of Python's. The process that traces runs what it kept,
+    so that all processes run the same program.
+
+    Args:
+        ordinary: The function, as `jax.jit` compiles it.
+        kept_as: As for `compiled`.
+    """
+    import jax
+    import numpy as np
+
+    programs: dict[Any, Callable[..., Any]] = {}
+
+    def call(values: list[Any], arguments: tuple[Any, ...]) -> Any:
+        # The variables keep their shapes, and looking at a thousand of them at every step would take a millisecond.
+        shapes = tuple((np.shape(one), getattr(one, "dtype", type(one))) for one in arguments)
+        if shapes not in programs:
+            programs[shapes] = exported(values, arguments)
+        return programs[shapes](values, arguments)
+
+    def exported(*arguments: Any) -> Callable[..., Any]:
+        digest = _digest(kept_as, arguments)
+        content = read_program(digest)
+        if content is None:
+            try:
+                content = bytes(jax.export.export(ordinary)(*arguments).serialize())
+            except ValueError:
+                # It holds something without a portable form, as kernels for one kind of device are.
+                return ordinary
+            write_program(digest, content)
+        kept = jax.export.deserialize(bytearray(content)).call
+        program: Callable[..., Any] = jax.jit(kept, donate_argnums=0, compiler_options=_compiler_options())
+        return program
+
+    return call
+
+
+def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:
+    """Return a digest of everything that decides a program, shapes and JAX's own settings included."""
+    import jax
+    import numpy as np
+
+    leaves, structure = jax.tree.flatten(arguments)
+    shapes = [(np.shape(leaf), str(getattr(leaf, "dtype", type(leaf)))) for leaf in leaves]
+    device = jax.local_devices()[0]
+    settings = sorted((name, repr(value)) for name, value in jax.config.values.items() if "cache" not in name)
+    facts = (kept_as, shapes, str(structure), device.platform, device.device_kind, settings)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _compiled_jax_read_only(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:

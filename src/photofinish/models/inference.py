@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ class Predicted:
 
     Attributes:
         logits: (examples, classes) or (examples, channels), float32.
-        batch_seconds: Seconds of each batch, without the predictor's very first, which compiles.
+        batch_seconds: Seconds from one batch's logits to the next one's, without the predictor's very first batch,
+            which compiles. Of a predictor that waits for each batch this is the latency of a call.
         seconds: Seconds of all batches, compilation included.
     """
 
@@ -43,21 +45,32 @@ class Predictor:
     """A compiled network that predicts arrays of pictures of any length.
 
     The last batch is filled up with the first pictures, whose logits are thrown away: one shape, one compilation,
-    and every picture counts once.
+    and every picture counts once. The next batch is gathered and handed to the device before the logits of one are
+    read, so that the device is not kept waiting by the host.
 
     Args:
         model: Takes pictures of 0-255 to logits.
         prepare: Applied to each batch on the device before the model, for example resizing.
         image_size: Height and width the model sees, which limits the batch.
         examples: Number of pictures in the largest set to come, which limits the batch too.
+        one_at_a_time: Begin no batch before the logits of the last one are there, to time each alone.
 
     Attributes:
         batch_size: Pictures in a batch.
         from_cache: Whether the program was found compiled in the persistent cache.
     """
 
-    def __init__(self, model: keras.Model, prepare: Callable[[Any], Any], image_size: int, examples: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        prepare: Callable[[Any], Any],
+        image_size: int,
+        examples: int,
+        *,
+        one_at_a_time: bool = False,
+    ) -> None:
         self.batch_size = evaluation_batch_size(image_size, examples)
+        self._in_flight = 1 if one_at_a_time else 2
 
         def step(images: Any) -> Any:
             return keras.ops.cast(model(prepare(images), training=False), "float32")
@@ -84,19 +97,31 @@ class Predictor:
             indices: Which of them, in this order.
             notify: Is told how many are done, and of how many.
         """
-        logits, seconds = [], []
+        logits, ends = [], [time.perf_counter()]
         first = 0 if self._seconds else 1
         found = backend.programs_from_cache()
-        for chosen in self._batches(indices):
-            start = time.perf_counter()
-            with backend.no_gradient():
-                output = keras.ops.convert_to_numpy(self._step(images[chosen]))
-            seconds.append(time.perf_counter() - start)
-            logits.append(output)
-            notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
+        with backend.no_gradient():
+            for output in self._outputs(images, indices):
+                ends.append(time.perf_counter())
+                logits.append(output)
+                notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
+        seconds = np.diff(ends).tolist()
         self._seconds += seconds
         self.from_cache |= backend.programs_from_cache() > found
         return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]), sum(seconds))
+
+    def _outputs(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """Yield the logits of each batch while the device computes the next one."""
+        dispatched: deque[Any] = deque()
+        # The first batch of all compiles; alone, it tells what that took.
+        in_flight = self._in_flight if self._seconds else 1
+        for chosen in self._batches(indices):
+            dispatched.append(self._step(images[chosen]))
+            if len(dispatched) >= in_flight:
+                yield keras.ops.convert_to_numpy(dispatched.popleft())
+                in_flight = self._in_flight
+        while dispatched:
+            yield keras.ops.convert_to_numpy(dispatched.popleft())
 
     def _batches(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         places = np.arange(-(-len(indices) // self.batch_size) * self.batch_size) % len(indices)

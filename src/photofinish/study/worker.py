@@ -10,6 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from photofinish import backend
 from photofinish.config import CellSettings, Settings
 from photofinish.errors import PhotofinishError
 from photofinish.runs import RunFolder, StageEvent
@@ -62,6 +63,8 @@ def main() -> int:
         say(Message(event=event.model_dump()))
 
     try:
+        backend.select(task.settings.backend)
+        backend.import_keras_alone()
         if task.only_measure:
             say(Message(measured=measure_cell(task.settings, task.prepared, notify, task.started).model_dump()))
             return 0

@@ -17,6 +17,7 @@ from photofinish.runs import EpochRecord, Notify
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
 from photofinish.training.loop import Show, TrainingOutcome, first_batches, train
+from photofinish.training.programs import program_facts
 
 SEEN_IN_TRAINING = ("train", "validation")
 
@@ -105,6 +106,15 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         record(epoch.but(train_seconds=epoch.train_seconds + own, elapsed_seconds=elapsed))
 
     outcome = train(
-        model, data, image_size, settings, seed, anatomy=layers, record=record_with_features, notify=notify, show=show
+        model,
+        data,
+        image_size,
+        settings,
+        seed,
+        anatomy=layers,
+        record=record_with_features,
+        notify=notify,
+        show=show,
+        program=program_facts(entrant, model, name, image_size, settings),
     )
     return Trained(outcome, features, feature_seconds, count_trainable_parameters(model), unfolds)

@@ -167,7 +167,7 @@ def _key(network: keras.Model, name: str, data: PreparedData, image_size: int) -
         "backend": backend.active(),
         "device": [backend.device_name(), *hardware().values()],
         "file": checksum(Path(name.rpartition(":")[0]), "SHA-256") if is_custom(name) else name,
-        "layers": [_facts(layer) for layer in all_layers(network)],
+        "layers": [layer_facts(layer) for layer in all_layers(network)],
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(data.ids).tobytes())
@@ -177,7 +177,7 @@ def _key(network: keras.Model, name: str, data: PreparedData, image_size: int) -
     return digest.hexdigest()[:32]
 
 
-def _facts(layer: keras.layers.Layer) -> dict[str, str]:
+def layer_facts(layer: keras.layers.Layer) -> dict[str, str]:
     """Return what a layer is and the plain values it was made with.
 
     `get_config` would say the same by way of Keras' serialisation, which imports TensorFlow where it is installed.

@@ -28,6 +28,7 @@ from photofinish.training.freezing import Freezing, rates_below
 from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
 from photofinish.training.optimizers import build_optimizer
+from photofinish.training.programs import step_facts
 from photofinish.training.schedules import learning_rate
 from photofinish.training.stages import Stage, stages_of
 from photofinish.training.step import SHOWN, Learner, compile_step
@@ -76,6 +77,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     record: Callable[[EpochRecord], None],
     notify: Notify,
     show: Show = lambda *_: None,
+    program: str | None = None,
 ) -> TrainingOutcome:
     """Train a network on the training pictures, validating after each epoch.
 
@@ -91,11 +93,12 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         record: Is given each epoch's figures.
         notify: Is told of progress.
         show: Is given the first pictures of each stage, as they are stored and as the network saw them.
+        program: As from `program_facts`, so that later processes need not trace the training step; None traces it.
 
     Raises:
         TrainingError: The loss is no longer a number.
     """
-    trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify)
+    trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify, program)
     validation_seconds = elapsed = 0.0
     for epoch in range(1, settings.epochs + 1):
         if epoch in trainer.stages:
@@ -161,6 +164,7 @@ class Trainer:
         seed: int,
         anatomy: Anatomy,
         notify: Notify,
+        program: str | None = None,
     ) -> None:
         self.model, self.data, self.settings, self.seed, self.notify = model, data, settings, seed, notify
         self.indices = data.splits["train"]
@@ -175,6 +179,7 @@ class Trainer:
         if settings.train == "head":
             self.prepare, size_seen = _as_they_are, 1
         largest = max(len(data.splits["validation"]), len(data.splits["test"]))
+        self.program = program
         self.predictor = Predictor(model, self.prepare, size_seen, largest)
         self.clock = StepClock()
         self.first_pictures: tuple[NDArray[Any], ...] = ()
@@ -199,7 +204,7 @@ class Trainer:
         """Change what a stage changes; weights, averages, the optimiser's state and the schedule go on."""
         self.stage = stage
         self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
-        self.step = compile_step(self.learner, stage.conditions)
+        self.step = compile_step(self.learner, stage.conditions, step_facts(self.program, self.model, stage))
         self.clock.begin_program()
         self.first_pictures = ()
 

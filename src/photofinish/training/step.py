@@ -42,12 +42,13 @@ class Learner:
     classes: int
 
 
-def compile_step(learner: Learner, conditions: Conditions) -> Callable[..., Any]:
+def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
     """Compile the step of a stage.
 
     Args:
         learner: What is trained; what its model says is trainable now is.
         conditions: What stays the same in this stage.
+        kept_as: As for `backend.compiled`.
 
     Returns:
         A function of images (batch, height, width, 3) uint8 or features (batch, channels), labels (batch,), weights
@@ -88,7 +89,7 @@ def compile_step(learner: Learner, conditions: Conditions) -> Callable[..., Any]
 
     states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
     averages = average.variables if average else []
-    return backend.compiled(step, [*model.variables, *states, *averages])
+    return backend.compiled(step, [*model.variables, *states, *averages], kept_as=kept_as)
 
 
 def _as_pictures(seen: Any) -> Any:

@@ -125,7 +125,8 @@ class Prediction:
     def __init__(self, model: keras.Model, data: PreparedData, settings: BenchmarkSettings, examples: int) -> None:
         self.images = data.images
         prepare = functools.partial(resize, size=settings.image_size)
-        self.predictor = Predictor(model, prepare, settings.image_size, examples)
+        # Latency is that of a call with nothing else under way.
+        self.predictor = Predictor(model, prepare, settings.image_size, examples, one_at_a_time=examples == 1)
         self.batch_size = self.predictor.batch_size
         self.warm_up = sum(self._predict(1 + WARM_UP_STEPS))
         least, most = (LEAST_PICTURES, MOST_PICTURES) if self.batch_size == 1 else (LEAST_BATCHES, None)

@@ -68,6 +68,7 @@ def _prepare(
 ) -> Prepared:
     """Build the network and prepare what is asked for, inference first: training needs more memory."""
     backend.select(task.settings.backend)
+    backend.import_keras_alone()
     # These import Keras, which reads the backend when it is imported.
     import keras
 

@@ -1,0 +1,92 @@
+"""Everything that decides the program of a training step, so that it is traced once for all seeds of a model."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+
+from photofinish.config import TrainingSettings, is_custom
+from photofinish.models import Entrant, all_layers
+from photofinish.runs import versions
+from photofinish.training.features import layer_facts
+from photofinish.training.stages import Stage
+
+LIBRARIES = ("photofinish", "python", "numpy", "keras", "jax", "jaxlib")
+
+
+def program_facts(
+    entrant: Entrant, model: keras.Model, name: str, image_size: int, settings: TrainingSettings
+) -> str | None:
+    """Return in words what decides a training's programs, or None where it cannot be known: someone's own model.
+
+    Not part of it are the seed, which decides values only, and what `backend.compiled` knows itself: shapes, the device
+    and the settings of the library that computes.
+
+    Args:
+        entrant: The network and where it comes from.
+        model: What is trained of it: all, or the head.
+        name: The model as it was asked for.
+        image_size: Height and width at which it is evaluated.
+        settings: How to train, its length in epochs.
+    """
+    if is_custom(name):
+        return None
+    known = versions()
+    facts = {
+        "code": _digest_of_our_code(),
+        "versions": {library: known.get(library) for library in LIBRARIES},
+        "model": [name, entrant.weights, entrant.head, entrant.input_scaling.description],
+        "layers": [layer_facts(layer) for layer in all_layers(model)],
+        "graph": _graph(model),
+        "image_size": image_size,
+        "settings": settings.model_dump(mode="json"),
+        "keras": [
+            keras.config.dtype_policy().name,
+            keras.config.floatx(),
+            keras.config.epsilon(),
+            keras.config.image_data_format(),
+        ],
+    }
+    return json.dumps(facts, sort_keys=True)
+
+
+def step_facts(program: str | None, model: keras.Model, stage: Stage) -> str | None:
+    """Return in words what decides the program of a stage's step, or None where it cannot be known.
+
+    Args:
+        program: From `program_facts`.
+        model: What is trained; what is trainable now is trained in this stage.
+        stage: With its conditions.
+    """
+    if program is None:
+        return None
+    variables = [(tuple(one.shape), str(one.dtype), bool(one.trainable)) for one in model.variables]
+    return repr((program, stage, variables, [layer.trainable for layer in all_layers(model)]))
+
+
+def _graph(model: keras.Model) -> list[list[int]]:
+    """Return for each operation of a functional network, and of those inside it, the places of those it takes from."""
+    networks = [model, *(layer for layer in all_layers(model) if isinstance(layer, keras.Model))]
+    operations = [operation for network in networks for operation in network.operations]
+    # By places: of the names some are counted up through the life of a process.
+    places = {id(operation): place for place, operation in enumerate(operations)}
+    return [[places.get(id(source), -1) for source in _sources(operation)] for operation in operations]
+
+
+def _sources(operation: keras.Operation) -> list[keras.Operation]:
+    nodes = operation._inbound_nodes  # noqa: SLF001  # Keras says nowhere else what is connected to what
+    return [tensor._keras_history.operation for node in nodes for tensor in node.input_tensors]  # noqa: SLF001  # likewise
+
+
+@functools.cache
+def _digest_of_our_code() -> str:
+    """Return a digest of this package: whoever works on it must not be given yesterday's program."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
