@@ -20,9 +20,10 @@ from photofinish.study.benchmark.conduct import run_benchmark
 from photofinish.study.cell import choose_backend
 from photofinish.study.cells import finished_run
 from photofinish.study.collect import collect
-from photofinish.study.execute import Observer, execute, only_one, refuse_another_run
+from photofinish.study.execute import Observer, execute, refuse_another_run
 from photofinish.study.forecast import Forecast, forecast
 from photofinish.study.joining import join_studies, require_joinable_into
+from photofinish.study.locks import only_one
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results

@@ -166,3 +166,17 @@ def test_messages_name_the_archive_and_not_the_cache(make_pictures: Make, tmp_pa
     archive = shutil.make_archive(str(tmp_path / "pets"), "zip", root)
     with pytest.raises(DataError, match=r"pets\.zip: only one class|pets\.zip has only one class"):
         prepare(settings(archive), cache=cache)
+
+
+@pytest.mark.parametrize("what", ["FIFO", "link to itself", "link to its folder", "link to a device"])
+def test_what_is_no_file_is_refused_without_being_opened(what: str, tmp_path: Path) -> None:
+    for label in ("ash", "oak"):
+        (tmp_path / "trees" / label).mkdir(parents=True)
+        (tmp_path / "trees" / label / "1.jpg").write_bytes(b"never looked at")
+    planted = tmp_path / "trees" / "oak" / "2.jpg"
+    if what == "FIFO":
+        os.mkfifo(planted)
+    else:
+        planted.symlink_to({"link to itself": planted, "link to its folder": planted.parent}.get(what, "/dev/zero"))
+    with pytest.raises(DataError, match=r"2\.jpg"):
+        prepare(settings(tmp_path / "trees"), cache=tmp_path / "cache")

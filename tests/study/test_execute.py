@@ -39,3 +39,12 @@ def test_a_study_is_called_one_where_a_run_is_to_be_written(tmp_path: Path) -> N
     study.plan.write_text("{}")
     with pytest.raises(StudyError, match="is a study, and a single run cannot be kept in it"):
         refuse_another_run(CELL, DATA, RunFolder(tmp_path))
+
+
+def test_a_run_is_the_same_wherever_its_pictures_have_been_moved_to(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    RunRecord(status="finished", settings=CELL, data=DATA).write(folder.record)
+    moved = CELL.but(data=CELL.data.but(source="/elsewhere/trees"))
+    refuse_another_run(moved, DATA.but(name="trees"), folder)
+    with pytest.raises(StudyError, match="with other settings"):
+        refuse_another_run(moved.but(data=moved.data.but(image_size=64)), DATA, folder)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photofinish.cli import benchmarking, listing, pictures, planning, racing, reading
+from photofinish.cli import benchmarking, housekeeping, listing, pictures, planning, racing, reading
 
 
 def version(
@@ -41,3 +41,9 @@ data_app = typer.Typer(help="Fetch, check and audit pictures.", no_args_is_help=
 for verb in (pictures.check, pictures.audit, pictures.fetch):
     data_app.command()(verb)
 app.add_typer(data_app, name="data")
+
+runs_app = typer.Typer(help="List, verify and tidy up runs.", no_args_is_help=True, rich_markup_mode=None)
+runs_app.command("list")(housekeeping.list_runs)
+for verb in (housekeeping.check, housekeeping.prune):
+    runs_app.command()(verb)
+app.add_typer(runs_app, name="runs")

@@ -55,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(message: str, code: int) -> int:
     sys.stdout.flush()
-    typer.echo(f"photofinish: {' '.join(message.split())}", err=True)
+    from photofinish.report.names import printable
+
+    # A file may be called what it likes.
+    typer.echo(f"photofinish: {printable(' '.join(message.split()))}", err=True)
     return code
 
 

@@ -44,7 +44,7 @@ def report(
     from photofinish.runs import StudyFolder
     from photofinish.study.cells import read_plan
     from photofinish.study.collect import collect
-    from photofinish.study.execute import only_one
+    from photofinish.study.locks import only_one
 
     if output is not None:
         command = shlex.join(["photofinish", *sys.argv[1:]])

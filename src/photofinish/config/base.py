@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from photofinish.errors import SettingsError, nearest
 
+LONGEST_SHOWN = 200
+
 
 class Settings(BaseModel):
     """A frozen group of settings.
@@ -86,4 +88,13 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "literal_error" and isinstance(value, str):
         possible = [word.strip(" '") for word in detail["ctx"]["expected"].replace(" or ", ",").split(",")]
         message = nearest(value, possible)
-    return f"{where}={value!r}: {message}"
+    return f"{where}={_briefly(value)}: {message}"
+
+
+def _briefly(value: Any) -> str:
+    """Write a value for a message: a file may hold a text of megabytes, or a number that Python refuses to write."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return "a value too long to show"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -93,6 +93,8 @@ class TrainingSettings(Settings):
             `MODEL=WEIGHTS,MODEL=WEIGHTS`.
         head_units: Width of a hidden dense layer before the classifier, or None.
         dropout: Dropout before the classifier, the same in every model, a range.
+        on_nonfinite: What follows a step whose loss or gradient is not a finite number, which is never applied: `stop`
+            ends the run, `lower-rate` goes on at half the learning rate, ten times at most.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -122,6 +124,7 @@ class TrainingSettings(Settings):
     weights: str | None = None
     head_units: Annotated[int, Field(ge=1)] | None = None
     dropout: Annotated[Ramp, Between(0, 0.99)] = Ramp(0.2, 0.2)
+    on_nonfinite: Literal["stop", "lower-rate"] = "stop"
 
     @property
     def is_augmented(self) -> bool:

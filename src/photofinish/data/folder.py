@@ -162,12 +162,19 @@ def _picture_names(folder: Path, name: str, real_root: str) -> Iterator[str]:
             if _is_ignored(entry.name):
                 continue
             inner = f"{name}/{entry.name}"
-            if entry.is_dir():
+            if _is_folder(entry):
                 _check_folder(folder / entry.name)
                 yield from _picture_names(folder / entry.name, inner, real_root)
             elif os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES:  # noqa: PTH122 - half the time
                 _check_file(entry, real_root)
                 yield inner
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        raise DataError(f"{entry.path} cannot be looked at: {error.strerror or error}; remove it") from error
 
 
 def _check_file(entry: os.DirEntry[str], real_root: str) -> None:

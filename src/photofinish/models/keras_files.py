@@ -47,7 +47,7 @@ def open_keras_h5(path: Path) -> Iterator[Arrays]:
     with file:
         try:
             arrays = _arrays(file, path)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise WeightsError(f"{path} is damaged: {error}") from error
         if not arrays:
             raise WeightsError(f"{path} holds no weights in a layout of Keras")

@@ -70,6 +70,10 @@ TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
         "Dropout before the classifier",
         lambda training: _over_stages(training.dropout),
     ),
+    "on_nonfinite": (
+        "After a step that is not finite",
+        lambda training: "stop" if training.on_nonfinite == "stop" else "leave it out, halve the learning rate",
+    ),
 }
 """Every training setting with its label and its value in words; a test holds this against the settings."""
 

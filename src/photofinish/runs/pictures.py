@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.errors import StudyError
 from photofinish.storage import writing
+from photofinish.storage.arrays import read_arrays
 
 LARGEST_FILE = 64 << 20
 """Bytes, uncompressed. 200 pictures of 96 pixels are 5.5 MB."""
@@ -52,19 +50,8 @@ class Pictures:
             StudyError: The file is missing, damaged, too large or holds no pictures.
         """
         try:
-            _require_moderate_size(path)
-            with np.load(path, allow_pickle=False) as arrays:
-                values: dict[str, NDArray[Any]] = {name: arrays[name] for name in _PARTS}
-            return cls(**values)
+            return cls(**read_arrays(path, _PARTS, LARGEST_FILE))
         except FileNotFoundError as error:
             raise StudyError(f"{path} does not exist") from error
-        except (OSError, KeyError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        except ValueError as error:
             raise StudyError(f"{path} is not a readable file of pictures ({error})") from error
-
-
-def _require_moderate_size(path: Path) -> None:
-    """Refuse a small file that unpacks to a large one."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > LARGEST_FILE:
-        raise ValueError(f"it unpacks to {size:,} bytes, more than {LARGEST_FILE:,}")

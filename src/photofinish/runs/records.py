@@ -9,6 +9,7 @@ from pydantic import Field
 
 from photofinish.config.base import Settings
 from photofinish.config.settings import CellSettings
+from photofinish.errors import StudyError
 from photofinish.runs.load import LoadRecord
 from photofinish.runs.stored import StoredRecord
 
@@ -136,6 +137,24 @@ class TimeRecord(Settings):
     stall: float | None = None
 
 
+class NonFiniteStep(Settings):
+    """A training step that was not applied.
+
+    Attributes:
+        step: 1 for the first of the run.
+        epoch: Likewise.
+        reason: What was no finite number, in words.
+        learning_rate: At which it would have been applied.
+        pictures: Names of the pictures that it saw.
+    """
+
+    step: int
+    epoch: int
+    reason: str
+    learning_rate: float
+    pictures: tuple[str, ...]
+
+
 class RunRecord(StoredRecord):
     """`run.json`: a run from its settings to its speed.
 
@@ -159,6 +178,7 @@ class RunRecord(StoredRecord):
         step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
         features_from_cache: Whether the frozen network's features were found in the cache.
         load: What else the machine was doing.
+        nonfinite_steps: Training steps that were not applied.
         error: Why it failed.
     """
 
@@ -183,7 +203,13 @@ class RunRecord(StoredRecord):
     step_from_cache: bool = False
     features_from_cache: bool = False
     load: LoadRecord | None = None
+    nonfinite_steps: tuple[NonFiniteStep, ...] = ()
     error: str | None = None
+
+    @property
+    def rate_halvings(self) -> int:
+        """How often the learning rate was halved for all steps to come."""
+        return len(self.nonfinite_steps)
 
 
 class EpochRecord(Settings):
@@ -195,9 +221,10 @@ class EpochRecord(Settings):
         train_accuracy: Likewise, between 0 and 1.
         validation_loss: Mean cross-entropy over the validation pictures after the epoch.
         validation_accuracy: Likewise, between 0 and 1.
-        learning_rate: At the epoch's last step.
+        learning_rate: What the schedule gave the epoch's last step, times what halvings have left of it.
         train_seconds: Seconds of this epoch's training steps, without compilation.
         elapsed_seconds: Training seconds up to the end of this epoch.
+        nonfinite_steps: Steps of this epoch that were not applied, and are in none of its figures.
     """
 
     epoch: int
@@ -208,6 +235,7 @@ class EpochRecord(Settings):
     learning_rate: float
     train_seconds: float
     elapsed_seconds: float
+    nonfinite_steps: int = 0
 
 
 def append_epoch(path: Path, record: EpochRecord) -> None:
@@ -218,8 +246,22 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
 
 
 def read_epochs(path: Path) -> list[EpochRecord]:
-    """Read `metrics.jsonl`; an absent file has no lines."""
+    """Read `metrics.jsonl`; an absent file has no lines.
+
+    Raises:
+        StudyError: A line cannot be read.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [EpochRecord.model_validate_json(line) for line in lines if line]
+    # Line breaks of other kinds may stand in a text.
+    lines = path.read_bytes().split(b"\n")
+    return [_read_epoch(path, number, line) for number, line in enumerate(lines, start=1) if line]
+
+
+def _read_epoch(path: Path, number: int, line: bytes) -> EpochRecord:
+    try:
+        return EpochRecord.model_validate_json(line)
+    except ValueError as error:
+        raise StudyError(
+            f"{path}, line {number}: not an epoch of this version of photofinish; run the same command again"
+        ) from error

@@ -11,6 +11,7 @@ import gzip
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -37,6 +38,8 @@ _DAMAGED = (
     EOFError,
     ValueError,
     OverflowError,
+    NotImplementedError,
+    struct.error,
 )
 
 

@@ -36,6 +36,7 @@ from photofinish.runs import (
 )
 from photofinish.storage import require_free_space
 from photofinish.study.contact_sheet import write_sheet
+from photofinish.study.space import KEPT_CHECKPOINTS, bytes_of_a_run
 
 if TYPE_CHECKING:  # these import Keras
     from photofinish.models import Entrant, Head
@@ -80,9 +81,9 @@ def run_cell(
     from photofinish.models.saved import save, saved_bytes
     from photofinish.training import train_entrant
 
-    predictions = sum(len(data.splits[split]) for split in ("validation", "test")) * 4 * len(data.record.classes)
     # A disk that is too small shows now, not when hours of training are to be saved.
-    require_free_space(folder.path, saved_bytes(entrant.model) + predictions, "the trained model and its predictions")
+    needed = bytes_of_a_run(data.record, saved_bytes(entrant.model), checkpoints=KEPT_CHECKPOINTS + 1)
+    require_free_space(folder.path, needed, "what a run writes (checkpoints, the trained model and its predictions)")
 
     def record_epoch(record: EpochRecord) -> None:
         append_epoch(folder.metrics, record)
@@ -217,6 +218,7 @@ def _record(
         steps=outcome.steps,
         statistics_reestimated=outcome.statistics_reestimated,
         statistics_unfolded=trained.statistics_unfolded,
+        nonfinite_steps=outcome.nonfinite_steps,
         stages=_stage_records(trained),
         train_images_per_second=by_time if is_uneven else training.batch_size / outcome.clock.pace,
         inference_images_per_second=images_per_second,

@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import filelock
 from pydantic import ValidationError
 
 from photofinish.config import CellSettings
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
+from photofinish.study.locks import LOCK, WORKER_LOCK
 from photofinish.study.processes import exit_in_words, worker_process
 from photofinish.study.worker import Message, Task
 
 WORKER = "photofinish.study.worker"
-LOCK = ".lock"
 
 
 class Observer:
@@ -88,7 +87,13 @@ def finished_before(cell: CellSettings, folder: RunFolder) -> RunRecord | None:
             Predictions.read(folder.predictions(split))
     except PhotofinishError:
         return None
-    return record if record.status == "finished" and record.settings == cell else None
+    return record if record.status == "finished" and same_settings(record.settings, cell) else None
+
+
+def same_settings(first: CellSettings, other: CellSettings) -> bool:
+    """Return whether two cells are the same, wherever their pictures lie: folders may be moved."""
+    elsewhere = other.but(data=other.data.but(source=first.data.source))
+    return first == elsewhere
 
 
 def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
@@ -104,13 +109,16 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
         )
     if folder.record.exists():
         record = RunRecord.read(folder.record)
-        if record.status == "finished" and (record.settings != cell or record.data != data):
-            other = "settings" if record.settings != cell else "pictures"
+        settings = same_settings(record.settings, cell)
+        # What a folder of pictures is called may change when it is moved.
+        pictures = record.data is not None and record.data.but(name=data.name) == data
+        if record.status == "finished" and not (settings and pictures):
+            other = "pictures" if settings else "settings"
             raise StudyError(
                 f"{folder.path} holds a finished run of {record.settings.model} with other {other}; "
                 "choose another --output"
             )
-    elif not folder.log.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
+    elif not folder.log.exists() and any(path.name not in {LOCK, WORKER_LOCK} for path in folder.path.iterdir()):
         raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
 
 
@@ -145,23 +153,3 @@ def run_process(
     if error is None and code != 0:
         return f"its process ended with {exit_in_words(code)} (details in {log})"
     return error
-
-
-def only_one(folder: Path) -> filelock.BaseFileLock:
-    """Return a held lock on a folder; use it as a context.
-
-    Raises:
-        StudyError: Another process is writing to the folder.
-        PhotofinishError: The folder cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise StudyError(
-            f"{folder} is in use by another photofinish process; wait for it or choose another --output"
-        ) from error
-    except OSError as error:
-        raise PhotofinishError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
-    return lock

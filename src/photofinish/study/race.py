@@ -20,8 +20,9 @@ from photofinish.study.audit import audit_study, judge_study
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.evidence import evidence_of
-from photofinish.study.execute import LOCK, Observer, execute, only_one
+from photofinish.study.execute import Observer, execute
 from photofinish.study.gallery import choose
+from photofinish.study.locks import LOCK, only_one
 from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
 from photofinish.study.results import Results

@@ -99,6 +99,7 @@ TRAINING_SETTINGS: dict[str, Rule] = {
     "weights": Rule(Kind.ASKED, "Weights asked for", listed=False),
     "head_units": _EQUAL,
     "dropout": _EQUAL,
+    "on_nonfinite": _EQUAL,
 }
 CELL_SETTINGS: dict[str, Rule] = {
     "model": _NAME,
@@ -132,6 +133,7 @@ RUN_RECORD: dict[str, Rule] = {
     "steps": Rule(Kind.EQUAL, "Training steps"),
     "statistics_reestimated": Rule(Kind.FREE, "Statistics of BatchNormalization re-estimated"),
     "statistics_unfolded": Rule(Kind.NETWORK, "Folded BatchNormalization given statistics"),
+    "rate_halvings": Rule(Kind.FREE, "Halvings of the learning rate after steps that were not finite"),
 }
 """Of a run's record what is neither another record nor a result."""
 

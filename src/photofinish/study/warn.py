@@ -41,6 +41,7 @@ def warnings_of(
         *_seeds(models),
         *_test_set(plan),
         *_leaked(plan, models, audit),
+        *_not_applied(finished),
         *_treatment(plan, finished),
         *_unfolded(plan, finished),
         *_features(plan, finished),
@@ -193,6 +194,23 @@ def _machines(finished: Sequence[FinishedCell], models: Sequence[ModelResult]) -
                 f"{_seed(elsewhere)} of {model.name} ran on another machine than its others, so that these times are "
                 "not in its figures."
             )
+
+
+def _not_applied(finished: Sequence[FinishedCell]) -> Iterator[str]:
+    """Name the cells in which steps were left out, and how much of the learning rate they went on with."""
+    for one in finished:
+        steps = one.record.nonfinite_steps
+        if steps:
+            numbers = ", ".join(str(step.step) for step in steps)
+            yield (
+                f"{one.cell.name}: {_steps(len(steps))} not applied, because loss or gradient was no finite number "
+                f"({numbers}). The rest was trained at less than the recipe's learning rate, in the end at "
+                f"1/{2 ** len(steps)} of it; run.json names the pictures."
+            )
+
+
+def _steps(count: int) -> str:
+    return "1 step was" if count == 1 else f"{count} steps were"
 
 
 def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:

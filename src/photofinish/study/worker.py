@@ -15,6 +15,7 @@ from photofinish.config import CellSettings, Settings
 from photofinish.errors import PhotofinishError
 from photofinish.runs import RunFolder, StageEvent
 from photofinish.study.cell import run_cell
+from photofinish.study.locks import only_worker
 from photofinish.study.measuring import measure_cell
 from photofinish.study.processes import first_line, keep_output_for_messages
 
@@ -68,14 +69,15 @@ def main() -> int:
         if task.only_measure:
             say(Message(measured=measure_cell(task.settings, task.prepared, notify, task.started).model_dump()))
             return 0
-        run_cell(
-            task.settings,
-            task.prepared,
-            folder,
-            notify=notify,
-            on_epoch=lambda record: say(Message(epoch=record.model_dump())),
-            started=task.started,
-        )
+        with only_worker(folder):
+            run_cell(
+                task.settings,
+                task.prepared,
+                folder,
+                notify=notify,
+                on_epoch=lambda record: say(Message(epoch=record.model_dump())),
+                started=task.started,
+            )
     except BrokenPipeError:
         return EXIT_KNOWN_ERROR  # whoever started this process is gone
     except PhotofinishError as error:

@@ -22,11 +22,12 @@ from photofinish.data.augment import augmentation_draws, resize
 from photofinish.errors import TrainingError
 from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor, beyond_ordinary
-from photofinish.runs import EpochRecord, Notify, StageEvent
+from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent
 from photofinish.training.clock import StepClock
 from photofinish.training.freezing import Freezing, rates_below
 from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
+from photofinish.training.nonfinite import REASONS, Guard, require_few
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.programs import step_facts
 from photofinish.training.schedules import learning_rate
@@ -53,6 +54,7 @@ class TrainingOutcome:
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
         step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
+        nonfinite_steps: Those that were not applied, because their loss or gradient was not a finite number.
     """
 
     steps: int
@@ -64,6 +66,7 @@ class TrainingOutcome:
     statistics_reestimated: bool
     predictor: Predictor
     step_from_cache: bool
+    nonfinite_steps: tuple[NonFiniteStep, ...] = ()
 
 
 def train(  # noqa: PLR0913  # what a training is made of, and who is told
@@ -96,7 +99,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         program: As from `program_facts`, so that later processes need not trace the training step; None traces it.
 
     Raises:
-        TrainingError: The loss is no longer a number.
+        TrainingError: The loss or a gradient is no longer a number, and that was to end it, or happened too often.
     """
     trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify, program)
     validation_seconds = elapsed = 0.0
@@ -119,9 +122,10 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
                 train_accuracy=totals.accuracy,
                 validation_loss=loss,
                 validation_accuracy=accuracy,
-                learning_rate=trainer.rate,
+                learning_rate=trainer.rate * trainer.rate_left,
                 train_seconds=trainer.clock.epoch_seconds,
                 elapsed_seconds=elapsed,
+                nonfinite_steps=len(totals.not_applied),
             )
         )
     start = time.perf_counter()
@@ -138,7 +142,23 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         statistics_reestimated=reestimated,
         predictor=trainer.predictor,
         step_from_cache=trainer.step_from_cache,
+        nonfinite_steps=tuple(trainer.nonfinite),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What an epoch shows.
+
+    Attributes:
+        epoch: 1 for the first.
+        first_step: Steps taken before it.
+        pictures: Indices into the pictures, in the order in which they are shown.
+    """
+
+    epoch: int
+    first_step: int
+    pictures: NDArray[np.int64]
 
 
 class Trainer:
@@ -150,6 +170,8 @@ class Trainer:
         steps: Steps taken.
         step_from_cache: Whether the step of any stage was found compiled in the persistent cache.
         reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
+        rate: What the schedule gave the last step.
+        nonfinite: Steps that were not applied.
     """
 
     stage: Stage
@@ -173,7 +195,10 @@ class Trainer:
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.freezing = Freezing(anatomy)
         rates = rates_below(anatomy.body, settings.layer_decay_used)
-        self.learner = Learner(model, self._optimizers(), self.average, rates, settings, len(data.record.classes))
+        self.lowers_rate = settings.on_nonfinite == "lower-rate"
+        self.guard = Guard(lowers_rate=self.lowers_rate)
+        classes = len(data.record.classes)
+        self.learner = Learner(model, self._optimizers(), self.average, rates, settings, classes, self.guard)
         self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)
         size_seen = image_size
         if settings.train == "head":
@@ -187,6 +212,12 @@ class Trainer:
         self.step_from_cache = False
         self.reestimation_compile_seconds = 0.0
         self.rate = 0.0
+        self.nonfinite: list[NonFiniteStep] = []
+
+    @property
+    def rate_left(self) -> float:
+        """Share of the learning rate that is left after the steps that were not applied."""
+        return 0.5 ** len(self.nonfinite) if self.lowers_rate else 1.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
         """Build an optimiser for what is trained from the first stage on, and one for what each later stage frees."""
@@ -221,6 +252,7 @@ class Trainer:
         self.clock.begin_epoch()
         self.clock.begin()
         order = epoch_order(len(indices), self.seed, epoch)
+        shown = Shown(epoch, self.steps, indices[order])
         draws = augmentation_draws(len(indices), self.seed, epoch, self.stage.conditions.augmentation)
         self.clock.data_ready()
         for batch in batches(order, self.settings.batch_size):
@@ -238,9 +270,11 @@ class Trainer:
             totals.add(sums)
             self.steps += 1
             if self.clock.end(sums):
-                self._report(epoch, totals)
+                self._report(totals, shown)
         self.clock.close_window(sums)
-        self._report(epoch, totals)
+        self._report(totals, shown)
+        if not math.isfinite(totals.loss):
+            raise TrainingError(f"no step of epoch {epoch} was applied: {self.nonfinite[-1].reason} in all of them")
         return totals
 
     def _first_step(self, epoch: int, images: NDArray[Any], *others: Any) -> Any:
@@ -296,13 +330,12 @@ class Trainer:
         self.reestimation_compile_seconds = beyond_ordinary(np.diff(ends))
         return reestimated
 
-    def _report(self, epoch: int, totals: Totals) -> None:
-        """Tell how the epoch goes, and stop where there is nothing left to save."""
-        if not math.isfinite(totals.loss):
-            raise TrainingError(
-                f"the loss is {totals.loss} in epoch {epoch}, at or before step {self.steps}, "
-                f"learning rate {self.rate:.3g}: try a smaller learning rate or some warm-up epochs"
-            )
+    def _report(self, totals: Totals, shown: Shown) -> None:
+        """Tell how the epoch goes, and heed the steps that were not applied."""
+        for place, reason in totals.read():
+            self._note_not_applied(shown, place, reason)
+        require_few(self.nonfinite, lowers_rate=self.lowers_rate)
+        has_loss, epoch = math.isfinite(totals.loss), shown.epoch
         self.notify(
             StageEvent(
                 stage="training",
@@ -310,8 +343,24 @@ class Trainer:
                 epochs=self.settings.epochs,
                 done=self.steps - (epoch - 1) * self.steps_per_epoch,
                 total=self.steps_per_epoch,
-                loss=totals.loss,
-                accuracy=totals.accuracy,
+                loss=totals.loss if has_loss else None,
+                accuracy=totals.accuracy if has_loss else None,
+            )
+        )
+
+    def _note_not_applied(self, shown: Shown, place: int, reason: int) -> None:
+        """Say which step it was, at what learning rate, and which pictures it saw."""
+        size = self.settings.batch_size
+        pictures = self.data.ids[shown.pictures[place * size : (place + 1) * size]]
+        step = shown.first_step + place
+        rate = learning_rate(self.settings, step, self.steps_per_epoch) * self.rate_left
+        self.nonfinite.append(
+            NonFiniteStep(
+                step=step + 1,
+                epoch=shown.epoch,
+                reason=REASONS[reason],
+                learning_rate=rate,
+                pictures=tuple(map(str, pictures)),
             )
         )
 

@@ -14,6 +14,7 @@ from photofinish.config import TrainingSettings
 from photofinish.data.augment import augment, mix
 from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import WeightAverage
+from photofinish.training.nonfinite import Guard
 from photofinish.training.stages import Conditions
 
 # So many pictures of a batch are handed back as the network saw them.
@@ -32,6 +33,7 @@ class Learner:
         rates: For a variable's `id` the share of the learning rate it gets, where that is not 1.
         settings: How to train.
         classes: Number of classes.
+        guard: Takes back a step whose loss or gradient is not finite.
     """
 
     model: keras.Model
@@ -40,6 +42,7 @@ class Learner:
     rates: Mapping[int, float]
     settings: TrainingSettings
     classes: int
+    guard: Guard
 
 
 def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
@@ -53,14 +56,22 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
     Returns:
         A function of images (batch, height, width, 3) uint8 or features (batch, channels), labels (batch,), weights
         (batch,), draws (batch, DRAWS), the learning rate and the decay of the weights' average. It returns the sums
-        (of losses, number right, number of pictures) and the first pictures as the network saw them.
+        (of losses, number right, number of pictures; why the step was not applied, or 0) and the first pictures as the
+        network saw them.
     """
     model, average, settings = learner.model, learner.average, learner.settings
     variables = model.trainable_variables
     trained = {id(variable) for variable in variables}
     optimizers = [(one, its) for one, its in learner.optimizers if id(its[0]) in trained]
 
+    states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
+    averages = average.variables if average else []
+    # Averages of BatchNormalization; generators go on, so that the next step draws anew.
+    moving = [one for one in model.variables if "float" in str(one.dtype) and id(one) not in trained]
+    guard = learner.guard
+
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
+        kept = guard.keep(moving)
         targets = smoothed_targets(labels, learner.classes, settings.label_smoothing)
         if settings.train == "head":
             seen = images
@@ -80,16 +91,18 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
         sums, gradients = backend.gradients(objective, variables)
         with backend.no_gradient():
             by_variable = {id(variable): slope for variable, slope in zip(variables, gradients, strict=True)}
-            for optimizer, its in optimizers:
-                optimizer.learning_rate = rate
-                _apply(optimizer, [by_variable[id(variable)] for variable in its], its, learner.rates)
-            if average:
-                average.update(decay)
+
+            def update() -> None:
+                for optimizer, its in optimizers:
+                    optimizer.learning_rate = guard.rate(rate)
+                    _apply(optimizer, [by_variable[id(variable)] for variable in its], its, learner.rates)
+                if average:
+                    average.update(decay)
+
+            sums = guard.settle(kept, update, [*variables, *states, *averages], sums, gradients)
         return sums, _as_pictures(seen[:SHOWN])
 
-    states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
-    averages = average.variables if average else []
-    return backend.compiled(step, [*model.variables, *states, *averages], kept_as=kept_as)
+    return backend.compiled(step, [*model.variables, *states, *averages, *guard.variables], kept_as=kept_as)
 
 
 def _as_pictures(seen: Any) -> Any:
@@ -109,7 +122,7 @@ def _apply(
     the way is the same as a smaller rate.
     """
     slowed = [(variable, rates[id(variable)]) for variable in variables if id(variable) in rates]
-    before = [ops.copy(variable.value) for variable, _ in slowed]
+    before = [backend.value_now(variable) for variable, _ in slowed]
     optimizer.apply(list(gradients), list(variables))
     for (variable, share), old in zip(slowed, before, strict=True):
         variable.assign(old + share * (variable.value - old))

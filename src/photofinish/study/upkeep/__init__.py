@@ -1,0 +1,1 @@
+"""Looking after folders of runs: what there is, whether it is sound, what can go."""
