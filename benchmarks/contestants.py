@@ -109,7 +109,7 @@ def _photofinish(settings: Settings) -> Run:
     data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
     training = TrainingSettings(epochs=1, batch_size=settings.batch_size, learning_rate=1e-6)
     program = program_facts(entrant, model, settings.model, size, training)
-    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program)
+    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program=program)
     trainer.begin_stage(trainer.stages[1])
     epochs = iter(range(1, 1 << 30))
 

@@ -75,7 +75,7 @@ def inside(case: dict[str, Any]) -> dict[str, float]:
         "build_seconds": built,
         "compile_seconds": trainer.clock.compile_seconds,
         "peak_memory_bytes": peak_resident_bytes(),
-        "steps": trainer.steps,
+        "steps": trainer.course.steps,
     }
 
 

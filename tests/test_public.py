@@ -20,7 +20,7 @@ def seconds(*command: str) -> float:
 def test_the_public_names_are_these_and_all_of_them_exist():
     assert pf.__all__ == [
         *("RECIPES", "Forecast", "PhotofinishError", "Study"),
-        *("benchmark", "compare", "join", "load", "models", "plan", "train"),
+        *("benchmark", "compare", "join", "load", "models", "plan", "resume", "train"),
     ]
     for name in pf.__all__:
         assert getattr(pf, name) is not None

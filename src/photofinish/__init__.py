@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "models",
     "plan",
+    "resume",
     "train",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "join": "photofinish.api",
     "load": "photofinish.api",
     "plan": "photofinish.api",
+    "resume": "photofinish.api",
     "train": "photofinish.api",
 }
 

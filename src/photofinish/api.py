@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photofinish.config import BenchmarkSettings, CellSettings, resolve
+from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.data import Progress
 from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
@@ -27,6 +30,7 @@ from photofinish.study.locks import only_one
 from photofinish.study.plan import Plan
 from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results
+from photofinish.study.resuming import read_interrupted
 
 if TYPE_CHECKING:  # this imports Keras
     from photofinish.evaluation.classifier import Classifier
@@ -62,6 +66,7 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
     observer_for: Callable[[Plan, StudyFolder], Observer] = lambda *_: Observer(),
     progress: Progress | None = None,
     command: str = "",
+    checkpoint_every: float | str = 1,
     **settings: Any,
 ) -> Study:
     """Train several classifiers under equal conditions, evaluate them on untouched pictures, write a report.
@@ -78,13 +83,15 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
         observer_for: Makes what is told how the cells fare.
         progress: Is told of downloads and preparation.
         command: The command line, for the record.
+        checkpoint_every: Minutes between checkpoints of a training, or steps as in `"500steps"`; 0 is never.
         settings: Any setting of `DataSettings` and `TrainingSettings`, for example `epochs=3`.
 
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
     race = _race(models, data, recipe, seeds, backend, settings, command)
-    folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress)
+    every = CheckpointEvery.parse(checkpoint_every)
+    folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress, every)
     with only_one(folder.path):
         write_report(folder)
     failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
@@ -233,7 +240,7 @@ def load(run: str | Path, *, model: str | None = None) -> Classifier:
     return Classifier(folder, trained_on.stored_size, own_model=model)
 
 
-def train(
+def train(  # noqa: PLR0913  # as `compare`
     model: str,
     data: str | None = None,
     *,
@@ -243,9 +250,12 @@ def train(
     backend: str = DEFAULT_BACKEND,
     observer: Observer | None = None,
     progress: Progress | None = None,
+    checkpoint_every: float | str = 1,
     **settings: Any,
 ) -> tuple[Path, RunRecord]:
     """Train one classifier, save it and store its predictions.
+
+    Run again with the same arguments, it goes on from its last checkpoint; `resume` needs nothing but its folder.
 
     Args:
         model: A name from the catalog, or `path/to/model.py:function`.
@@ -256,6 +266,7 @@ def train(
         backend: As for `compare`.
         observer: Is told how the run fares.
         progress: Is told of downloads and preparation.
+        checkpoint_every: As for `compare`.
         settings: As for `compare`.
 
     Returns:
@@ -264,9 +275,8 @@ def train(
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
+    every = CheckpointEvery.parse(checkpoint_every)
     resolved = resolve(recipe, data, settings)
-    race = Race((model,), (seed,), resolved.data, resolved.training, resolved.recipe, backend)  # type: ignore[arg-type]  # checked next
-    prepared = prepare_race(race, progress)
     cell = CellSettings.of(
         {
             "model": model,
@@ -276,13 +286,63 @@ def train(
             "training": resolved.training,
         }
     )
-    name = f"{cell_name(model)}-{cell_name(prepared.record.name)}-seed-{seed}"
-    folder = RunFolder(Path(output) if output else Path("runs") / name)
+    return _train_cell(cell, Path(output) if output else None, every, observer, progress)
+
+
+def resume(
+    run: str | Path,
+    *,
+    observer_for: Callable[[CellSettings], Observer] = lambda _: Observer(),
+    progress: Progress | None = None,
+    checkpoint_every: float | str | None = None,
+) -> tuple[Path, RunRecord]:
+    """Go on with a training that was interrupted, from its last checkpoint, to the same result.
+
+    Its settings come from its folder. Relative paths in them mean what they meant when it was begun.
+
+    Args:
+        run: The run folder; those of a study are its `cells/<model>/seed-<k>`.
+        observer_for: Makes what is told how the run fares.
+        progress: Is told of downloads and preparation.
+        checkpoint_every: As for `compare`; None keeps what it was begun with.
+
+    Returns:
+        The run folder and its record.
+
+    Raises:
+        StudyError: There is no interrupted run, or pictures, files or versions are no longer those it was begun with.
+        PhotofinishError: As for `train`.
+    """
+    begun = read_interrupted(Path(run))
+    every = begun.every if checkpoint_every is None else CheckpointEvery.parse(checkpoint_every)
+    folder = Path(run).resolve()
+    observer = observer_for(begun.settings)
+    with contextlib.chdir(begun.folder if Path(begun.folder).is_dir() else "."):
+        _, record = _train_cell(begun.settings, folder, every, observer, progress)
+    return Path(run), record
+
+
+def _train_cell(
+    cell: CellSettings,
+    output: Path | None,
+    every: CheckpointEvery,
+    observer: Observer | None,
+    progress: Progress | None,
+) -> tuple[Path, RunRecord]:
+    """Run one cell in a folder of its own."""
+    prepared = prepare_race(Race((cell.model,), (cell.seed,), cell.data, cell.training, backend=cell.backend), progress)
+    name = f"{cell_name(cell.model)}-{cell_name(prepared.record.name)}-seed-{cell.seed}"
+    folder = RunFolder(output or Path("runs") / name)
     with only_one(folder.path):
         refuse_another_run(cell, prepared.record, folder)
-        record = execute(cell, prepared.folder, folder, observer or Observer())
+        try:
+            record = execute(cell, prepared.folder, folder, observer or Observer(), every)
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                f"{interrupt}. Or: photofinish train --resume {shlex.quote(str(folder.path))}"
+            ) from None
     if record.status == "failed":
-        raise PhotofinishError(f"{model} failed: {record.error}")
+        raise PhotofinishError(f"{cell.model} failed: {record.error}")
     return folder.path, record
 
 

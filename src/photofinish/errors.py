@@ -42,6 +42,16 @@ class TrainingError(PhotofinishError):
     """Training that cannot go on, for example because the loss is no longer a number."""
 
 
+class InterruptedRunError(PhotofinishError):
+    """A run that somebody stopped; the message says how to go on."""
+
+    exit_code = 130
+
+
+class StopRequestedError(Exception):
+    """Somebody asked the process to end; no fault, and so none of the others."""
+
+
 def nearest(word: str, possible: Iterable[str]) -> str:
     """Return a hint that names the closest of the possible words, or all of them when none is close.
 

@@ -14,7 +14,7 @@ main = importlib.import_module("photofinish.cli.main")
     [
         (
             "compare",
-            "photofinish: stopped; run the same command again: a race goes on from its last finished cell",
+            "photofinish: stopped; run the same command again: a race goes on where it was",
         ),
         ("train", "photofinish: stopped"),
         ("plan", "photofinish: stopped"),

@@ -151,7 +151,7 @@ def take_steps(model: keras.Model, data: PreparedData, steps: list[tuple[int, fl
     trainer.begin_stage(trainer.stages[1])
     train = data.splits["train"]
     order = train[epoch_order(len(train), SEED, 1)]
-    draws = augmentation_draws(BATCH, SEED, 1, trainer.stage.conditions.augmentation)
+    draws = augmentation_draws(BATCH, SEED, 1, trainer.stages[1].conditions.augmentation)
     for place, rate in steps:
         chosen = order[place * BATCH : (place + 1) * BATCH]
         ones = np.ones(BATCH, np.float32)
@@ -165,8 +165,8 @@ def test_the_next_step_is_taken_at_half_the_rate_as_if_the_other_had_not_been(fe
     # The first batch twice: the steps after the marked ones are worth a half and a quarter.
     trainer = take_steps(met, data, [(0, 0.1), (1, 0.1), (3, 0.1), (2, 0.1), (0, 0.1)])
     reference = take_steps(spared, data, [(0, 0.1), (3, 0.05), (0, 0.025)])
-    assert trainer.guard.scale is not None
-    assert float(trainer.guard.scale.value) == 0.25
+    assert trainer.learner.guard.scale is not None
+    assert float(trainer.learner.guard.scale.value) == 0.25
     ours, theirs = numbers(met), numbers(spared)
     assert all((ours[path] == theirs[path]).all() for path in theirs)
     assert trainer.average is not None

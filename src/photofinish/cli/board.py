@@ -20,6 +20,7 @@ class CellState:
     validation_accuracy: float | None = None
     began: float | None = None
     training_began: float | None = None
+    share_before: float = 0.0
     predicting_began: float | None = None
     seconds: float | None = None
     error: str = ""
@@ -55,10 +56,12 @@ class CellState:
         if self.predicting_began is not None and event and event.stage == "predicting" and event.done:
             predicting = time.perf_counter() - self.predicting_began
             return self.elapsed + predicting * (event.total - event.done) / event.done
-        if self.training_began is None or self.began is None or self.share <= 0:
+        taken = self.share - self.share_before
+        if self.training_began is None or self.began is None or taken <= 0:
             return None
         training = time.perf_counter() - self.training_began
-        return (self.training_began - self.began) + training / self.share
+        # What an earlier process did takes this one no time.
+        return (self.training_began - self.began) + training / taken * (1 - self.share_before)
 
 
 @dataclass
@@ -93,6 +96,9 @@ class Board(Observer):
         state.status, state.event = event.stage, event
         if event.stage == "training" and state.training_began is None:
             state.training_began = time.perf_counter()
+            # The first that is told of is the first of this process; those before it are in a checkpoint.
+            before = max(0, event.done - 1) / event.total if event.total else 0.0
+            state.share_before = (event.epoch - 1 + before) / event.epochs if event.epochs else 0.0
         if event.stage == "predicting" and state.predicting_began is None:
             state.predicting_began = time.perf_counter()
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from photofinish.cli.board import Board, CellState, duration
 from photofinish.config import CellSettings
+from photofinish.report.names import printable
 from photofinish.runs import EpochRecord, RunRecord, StageEvent
 
 REFRESHES_PER_SECOND = 4
@@ -39,6 +40,12 @@ class LiveBoard(Board):
     def __exit__(self, *_: object) -> None:
         """Stop drawing; the last state stays on the screen."""
         self.live.stop()
+
+    def note(self, cell: CellSettings, text: str) -> None:
+        """Say it above the table."""
+        self.live.console.print(
+            f"{self.state(cell).name} seed {cell.seed}: {printable(text)}", markup=False, highlight=False
+        )
 
     def render(self) -> Table:
         """Return the table as it is now."""
@@ -125,6 +132,10 @@ class LineBoard(Board):
             f"{_percent(record.train_accuracy)}  validation {_percent(record.validation_accuracy)}  "
             f"{duration(record.train_seconds)}{self._left() if record.epoch < epochs else ''}",
         )
+
+    def note(self, cell: CellSettings, text: str) -> None:
+        """Say it."""
+        self._say(cell, printable(text))
 
     def finished(self, cell: CellSettings, record: RunRecord) -> None:
         """Say how long it took."""

@@ -67,7 +67,7 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List half-written files, failed and abandoned runs and spare checkpoints; delete them with --yes."""
+    """List half-written files, failed and abandoned runs and checkpoints no longer needed; delete them with --yes."""
     from photofinish.report.names import printable
     from photofinish.study.upkeep.prune import find_leftovers, remove
 

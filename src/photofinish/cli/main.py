@@ -17,7 +17,7 @@ from photofinish.errors import PhotofinishError
 ArgumentsError: Any = typer.BadParameter.__mro__[2]
 EXIT_INTERRUPTED = 130
 EXIT_FAILED = 1
-STOPPED_RACE = "stopped; run the same command again: a race goes on from its last finished cell"
+STOPPED_RACE = "stopped; run the same command again: a race goes on where it was"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

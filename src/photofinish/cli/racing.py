@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ from rich.console import Console
 
 from photofinish.cli.arguments import (
     BackendOption,
+    CheckpointOption,
     DataOption,
     JsonOption,
-    ModelArgument,
     ModelsArgument,
+    OptionalModelArgument,
     RecipeOption,
     SettingsOption,
     from_file,
@@ -35,6 +37,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     backend: BackendOption = "jax",
     as_json: JsonOption = False,
     *,
+    checkpoint_every: CheckpointOption = None,
     settings: dict[str, Any],
 ) -> None:
     """Train several models under equal conditions, evaluate them on untouched pictures, write a report."""
@@ -72,8 +75,11 @@ def compare(  # noqa: PLR0913  # each argument is an option
             observer_for=observer_for,
             progress=preparation,
             command=shlex.join(["photofinish", *sys.argv[1:]]),
+            checkpoint_every=checkpoint_every or 1,
             **{**from_file(settings_file), **settings},
         )
+    except KeyboardInterrupt as interrupt:
+        raise _stopped(interrupt) from None
     finally:
         preparation.close()
         for board in boards:
@@ -94,36 +100,69 @@ def compare(  # noqa: PLR0913  # each argument is an option
 
 @with_settings
 def train(  # noqa: PLR0913  # each argument is an option
-    model: ModelArgument,
+    model: OptionalModelArgument = None,
     data: DataOption = None,
     recipe: RecipeOption = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides initial values, order and augmentation.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Decides initial values, order and augmentation (0).")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="The run folder.")] = None,
     settings_file: SettingsOption = None,
-    backend: BackendOption = "jax",
+    backend: Annotated[str | None, typer.Option("--backend", help="jax (default), tensorflow or torch.")] = None,
     as_json: JsonOption = False,
     *,
+    checkpoint_every: CheckpointOption = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run; its folder has all settings."),
+    ] = None,
     settings: dict[str, Any],
 ) -> None:
     """Train one model, save it and store its predictions."""
     from photofinish import api
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.config import CellSettings
+    from photofinish.errors import SettingsError
 
+    others = (model, data, recipe, seed, output, settings_file, backend, settings)
+    if resume and any(one not in (None, {}) for one in others):
+        raise SettingsError("--resume takes model and settings from the run folder: leave them and --output out")
+    if not resume and model is None:
+        raise SettingsError("no model: name one, for example efficientnetv2-b0, or a run to go on with: --resume RUN")
     console = Console(stderr=as_json, markup=False)
     preparation = PreparationProgress(console)
-    cell = CellSettings.of({"model": model, "seed": seed})
-    board = (LiveBoard if console.is_terminal else LineBoard)([cell], console)
-    try:
-        with board:
-            folder, record = api.train(
-                model, data, recipe=recipe, seed=seed, output=output, backend=backend, observer=board,
-                progress=preparation, **{**from_file(settings_file), **settings},
-            )  # fmt: skip
-    finally:
-        preparation.close()
+    with contextlib.ExitStack() as boards:
+
+        def board_for(cell: CellSettings) -> LiveBoard | LineBoard:
+            board = (LiveBoard if console.is_terminal else LineBoard)([cell], console)
+            boards.callback(board.__exit__)
+            return board.__enter__()
+
+        try:
+            if resume:
+                folder, record = api.resume(
+                    resume, observer_for=board_for, progress=preparation, checkpoint_every=checkpoint_every
+                )
+            else:
+                folder, record = api.train(
+                    str(model), data, recipe=recipe, seed=seed or 0, output=output,
+                    backend=backend or api.DEFAULT_BACKEND,
+                    observer=board_for(CellSettings.of({"model": model, "seed": seed or 0})), progress=preparation,
+                    checkpoint_every=checkpoint_every or 1, **{**from_file(settings_file), **settings},
+                )  # fmt: skip
+        except KeyboardInterrupt as interrupt:
+            raise _stopped(interrupt) from None
+        finally:
+            preparation.close()
     if as_json:
         typer.echo(record.model_dump_json(indent=1))
         return
     evaluate(folder)
     console.print(f"run folder: {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _stopped(interrupt: KeyboardInterrupt) -> BaseException:
+    """Return what says how to go on, where the interrupt knows it: typer lets no message of an interrupt through."""
+    from photofinish.errors import InterruptedRunError
+
+    return InterruptedRunError(str(interrupt)) if str(interrupt) else interrupt

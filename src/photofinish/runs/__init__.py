@@ -10,6 +10,7 @@ from photofinish.runs.predictions import Predictions
 from photofinish.runs.records import (
     DataRecord,
     EpochRecord,
+    InterruptionRecord,
     ModelRecord,
     NonFiniteStep,
     RunRecord,
@@ -24,6 +25,7 @@ __all__ = [
     "AuditRecord",
     "DataRecord",
     "EpochRecord",
+    "InterruptionRecord",
     "LoadRecord",
     "LoadWatch",
     "ModelRecord",

@@ -52,6 +52,11 @@ class RunFolder:
         """The folder of saved weights."""
         return self.path / "checkpoints"
 
+    @property
+    def resume(self) -> Path:
+        """The folder of checkpoints of a training under way, see `photofinish.runs.checkpoints`."""
+        return self.path / "resume"
+
     def sheet(self, stage: int) -> Path:
         """Return the picture of what the network saw in a stage, 1 for the first."""
         return self.path / "stages" / f"stage-{stage}.png"

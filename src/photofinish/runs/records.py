@@ -110,7 +110,7 @@ class TimeRecord(Settings):
         validation: Validation after each epoch, without compilation.
         reestimate: Estimating BatchNormalization's averages anew, without compilation.
         evaluate: Predicting the validation and test pictures at the end.
-        total: The whole run from the start of its process.
+        total: The whole run from the start of its process; of a run that was resumed, what counts of all its processes.
         step: One training step.
         features: Part of `train` in which the frozen network's features of the training pictures were computed, as
             measured then: later seeds find them in the cache.
@@ -119,6 +119,7 @@ class TimeRecord(Settings):
         warm_up: Part of `train`: the first steps after the one that compiled, in every stage, without waiting for data.
         warm_up_steps: How many steps that were.
         stall: Part of `train` in which the device waited for data, see `photofinish.training.clock.StepClock`.
+        checkpoints: Seconds for which training stood still to be copied for checkpoints; no part of `train`.
     """
 
     build: float
@@ -135,6 +136,22 @@ class TimeRecord(Settings):
     warm_up: float | None = None
     warm_up_steps: int | None = None
     stall: float | None = None
+    checkpoints: float | None = None
+
+
+class InterruptionRecord(Settings):
+    """How often a run was ended before its time and went on from a checkpoint.
+
+    Attributes:
+        resumed: How often it went on.
+        repeated_steps: Training steps that were taken twice, because they came after the last checkpoint. The first
+            time counts nowhere.
+        repeated_seconds: Wall time from the checkpoint to the last sign of life, likewise.
+    """
+
+    resumed: int = 0
+    repeated_steps: int = 0
+    repeated_seconds: float = 0.0
 
 
 class NonFiniteStep(Settings):
@@ -179,6 +196,7 @@ class RunRecord(StoredRecord):
         features_from_cache: Whether the frozen network's features were found in the cache.
         load: What else the machine was doing.
         nonfinite_steps: Training steps that were not applied.
+        interruptions: How often it was resumed, or None in records of earlier versions.
         error: Why it failed.
     """
 
@@ -204,6 +222,7 @@ class RunRecord(StoredRecord):
     features_from_cache: bool = False
     load: LoadRecord | None = None
     nonfinite_steps: tuple[NonFiniteStep, ...] = ()
+    interruptions: InterruptionRecord | None = None
     error: str | None = None
 
     @property

@@ -39,7 +39,7 @@ def writing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise PhotofinishError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
@@ -113,8 +113,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable."""
+def sync_folder(folder: Path) -> None:
+    """Make the renames in a folder themselves durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

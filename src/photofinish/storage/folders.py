@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from photofinish.errors import PhotofinishError
+from photofinish.storage.atomic import sync_folder
 
-_PREFIX = ".building-"
+UNFINISHED = ".building-"
+"""How the name of a folder begins that is being built; one that is old was left by a process that was ended."""
+
 _ABANDONED_SECONDS = 24 * 3600
 
 
@@ -33,13 +36,14 @@ def building(target: Path, complete: Callable[[Path], bool]) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PREFIX))
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=UNFINISHED))
     except OSError as error:
         raise _cannot_write(target, error) from error
     try:
         yield temporary
         _sync(temporary)
         _put_in_place(temporary, target, complete)
+        sync_folder(target.parent)
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
@@ -55,7 +59,7 @@ def _put_in_place(temporary: Path, target: Path, complete: Callable[[Path], bool
             raise
         if complete(target):
             return
-        damaged = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PREFIX))
+        damaged = Path(tempfile.mkdtemp(dir=target.parent, prefix=UNFINISHED))
         try:
             target.rename(damaged)
             temporary.rename(target)
@@ -73,7 +77,7 @@ def _sync(folder: Path) -> None:
 
 def _sweep(parent: Path) -> None:
     """Remove what killed processes left behind a day or more ago."""
-    for path in parent.glob(f"{_PREFIX}*"):
+    for path in parent.glob(f"{UNFINISHED}*"):
         with contextlib.suppress(OSError):
             newest = max(entry.stat().st_mtime for entry in [path, *path.iterdir()])
             if time.time() - newest > _ABANDONED_SECONDS:

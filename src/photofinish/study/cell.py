@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from photofinish import backend
 from photofinish.config import CellSettings, TrainingSettings, is_custom, weights_for
+from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.data import PreparedData
 from photofinish.data.augment import Augmentation
 from photofinish.errors import PhotofinishError
@@ -34,15 +35,18 @@ from photofinish.runs import (
     unheard,
     versions,
 )
-from photofinish.storage import require_free_space
+from photofinish.runs.checkpoints import KEPT, CheckpointStore
+from photofinish.storage import require_free_space, write_text
 from photofinish.study.contact_sheet import write_sheet
-from photofinish.study.space import KEPT_CHECKPOINTS, bytes_of_a_run
+from photofinish.study.resuming import beginning
+from photofinish.study.space import bytes_of_a_run
 
 if TYPE_CHECKING:  # these import Keras
     from photofinish.models import Entrant, Head
     from photofinish.training import Trained
     from photofinish.training.stages import Stage
 
+DEFAULT_EVERY = CheckpointEvery()
 PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -53,16 +57,20 @@ def run_cell(
     *,
     notify: Notify = unheard,
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
+    every: CheckpointEvery = DEFAULT_EVERY,
     started: float | None = None,
 ) -> RunRecord:
-    """Run a cell from its settings to its stored predictions.
+    """Run a cell from its settings to its stored predictions, from the last checkpoint where there is one.
 
     Args:
         settings: Model, seed, backend, data and training.
         prepared: The prepared folder of the data.
-        folder: The run folder; what an earlier, unfinished attempt left there is replaced.
+        folder: The run folder; of an earlier, unfinished attempt only its checkpoints are used.
         notify: Is told of progress.
         on_epoch: Is given each epoch's figures, after they have been written.
+        note: Is given a sentence for the user.
+        every: How often the training is saved.
         started: When the process started, on the clock of `time.perf_counter`; None is now.
 
     Returns:
@@ -74,19 +82,37 @@ def run_cell(
     begin = time.perf_counter() if started is None else started
     watch = LoadWatch()
     folder.path.mkdir(parents=True, exist_ok=True)
-    for leftover in (folder.record, folder.metrics, *folder.sheet(1).parent.glob("stage-*.png")):
-        leftover.unlink(missing_ok=True)
     opened = open_cell(settings, prepared, notify)
     data, training, head, entrant = opened.data, opened.training, opened.head, opened.entrant
     from photofinish.models.saved import save, saved_bytes
     from photofinish.training import train_entrant
+    from photofinish.training.checkpointing import Keeper
 
     # A disk that is too small shows now, not when hours of training are to be saved.
-    needed = bytes_of_a_run(data.record, saved_bytes(entrant.model), checkpoints=KEPT_CHECKPOINTS + 1)
+    checkpoints = 0 if every.never else KEPT + 1  # one more while the next is written
+    needed = bytes_of_a_run(data.record, saved_bytes(entrant.model), checkpoints)
     require_free_space(folder.path, needed, "what a run writes (checkpoints, the trained model and its predictions)")
+    store = CheckpointStore(folder.resume)
+    begun = beginning(settings, data.record, every)
+    keeper = Keeper(store, begun, every, note, begin)
+    leftovers = [folder.record, folder.metrics]
+    if not store.checkpoints:
+        leftovers += folder.sheet(1).parent.glob("stage-*.png")
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    store.write_beginning(begun)
+
+    epochs: list[EpochRecord] = []
+    unwritten: list[EpochRecord] = []
 
     def record_epoch(record: EpochRecord) -> None:
-        append_epoch(folder.metrics, record)
+        epochs.append(record)
+        try:
+            append_epoch(folder.metrics, record)
+        except OSError as error:
+            # A disk that is full for a while is not worth a training either.
+            unwritten.append(record)
+            note(f"warning: {folder.metrics.name} is not written and training goes on: {error.strerror}")
         on_epoch(record)
 
     def show(stage: Stage, stored: NDArray[np.uint8], seen: NDArray[np.float32]) -> None:
@@ -106,7 +132,10 @@ def run_cell(
         record=record_epoch,
         notify=notify,
         show=show,
+        keeper=keeper,
     )
+    if unwritten:
+        write_text(folder.metrics, "".join(f"{record.model_dump_json()}\n" for record in epochs))
     save(
         entrant,
         folder.checkpoints,
@@ -119,10 +148,13 @@ def run_cell(
     images_per_second = _evaluate(trained, data, folder, notify)
     now = time.perf_counter()
 
-    times = _times(trained, {"build": opened.build_seconds, "evaluate": now - start, "total": now - begin})
+    total = keeper.earlier_seconds + now - begin
+    times = _times(trained, {"build": opened.build_seconds, "evaluate": now - start, "total": total})
     record = _record(settings, training, data.record, entrant, trained, images_per_second)
-    record = record.model_copy(update={"seconds": times, "load": watch.record()})
+    record = record.model_copy(update={"seconds": times, "load": watch.record(), "interruptions": keeper.interruptions})
     record.write(folder.record)
+    # They are three times the size of what they led to, and nothing goes on from them any more.
+    store.remove()
     notify(StageEvent(stage="finished"))
     return record
 
@@ -242,6 +274,7 @@ def _times(trained: Trained, seconds: dict[str, float]) -> TimeRecord:
         warm_up_steps=clock.warm_up_steps,
         data=clock.data_seconds,
         stall=clock.stall_seconds,
+        checkpoints=outcome.checkpoint_seconds,
         validation=outcome.validation_seconds,
         reestimate=outcome.reestimation_seconds,
         step=clock.step,

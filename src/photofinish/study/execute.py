@@ -10,12 +10,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from photofinish.config import CellSettings
+from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
 from photofinish.study.locks import LOCK, WORKER_LOCK
 from photofinish.study.processes import exit_in_words, worker_process
+from photofinish.study.resuming import how_to_go_on, refuse_to_go_on
 from photofinish.study.worker import Message, Task
 
+DEFAULT_EVERY = CheckpointEvery()
 WORKER = "photofinish.study.worker"
 
 
@@ -34,6 +37,9 @@ class Observer:
     def epoch(self, cell: CellSettings, record: EpochRecord) -> None:
         """Take note how an epoch ended."""
 
+    def note(self, cell: CellSettings, text: str) -> None:
+        """Take note of a sentence about a cell that its user should see."""
+
     def finished(self, cell: CellSettings, record: RunRecord) -> None:
         """Take note that a cell is finished."""
 
@@ -41,32 +47,47 @@ class Observer:
         """Take note that a cell failed."""
 
 
-def execute(cell: CellSettings, prepared: Path, folder: RunFolder, observer: Observer) -> RunRecord:
-    """Run a cell in its own process, unless it was finished before.
+def execute(
+    cell: CellSettings,
+    prepared: Path,
+    folder: RunFolder,
+    observer: Observer,
+    every: CheckpointEvery = DEFAULT_EVERY,
+) -> RunRecord:
+    """Run a cell in its own process, unless it was finished before; one that was interrupted goes on.
 
     Args:
         cell: What to run.
         prepared: The prepared folder of the data.
         folder: The run folder.
         observer: Is told how it goes.
+        every: How often its training is saved.
 
     Returns:
         The record in the run folder, finished or failed.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted; the message says how to go on.
     """
     before = finished_before(cell, folder)
     if before is not None:
         observer.skipped(cell, before)
         return before
     observer.started(cell)
-    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter())
+    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter(), every=every)
 
     def hear(message: Message) -> None:
         if message.event:
             observer.event(cell, StageEvent.model_validate(message.event))
         elif message.epoch:
             observer.epoch(cell, EpochRecord.model_validate(message.epoch))
+        elif message.note:
+            observer.note(cell, message.note)
 
-    error = run_process(task, hear)
+    try:
+        error = run_process(task, hear)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how_to_go_on(folder)) from None
     record = finished_before(cell, folder)
     if error is None and record is not None:
         observer.finished(cell, record)
@@ -97,7 +118,9 @@ def same_settings(first: CellSettings, other: CellSettings) -> bool:
 
 
 def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
-    """Refuse to replace a finished run of other settings or pictures, or to write into a folder that is something else.
+    """Refuse to replace a run of other settings or pictures, or to write into a folder that is something else.
+
+    A run is refused to be replaced where it is finished, and where it was interrupted and can go on.
 
     Raises:
         StudyError: The folder holds such a thing.
@@ -120,6 +143,7 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
             )
     elif not folder.log.exists() and any(path.name not in {LOCK, WORKER_LOCK} for path in folder.path.iterdir()):
         raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
+    refuse_to_go_on(cell, data, folder)
 
 
 def run_process(

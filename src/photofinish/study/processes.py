@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-SECONDS_TO_STOP = 10.0
+# A worker that is told to end saves its training first.
+SECONDS_TO_STOP = 25.0
 
 
 @contextlib.contextmanager
@@ -39,17 +40,20 @@ def worker_process(
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
+        try:
+            if process.poll() is None:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(SECONDS_TO_STOP)
+        finally:
+            # Whoever interrupts once more does not want to wait.
+            if process.poll() is None:
                 process.kill()
                 process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
 
 
 def exit_in_words(code: int) -> str:

@@ -10,22 +10,24 @@ from pathlib import Path
 
 from photofinish import backend
 from photofinish.config import DataSettings, TrainingSettings, is_custom, weights_by_model, weights_for
+from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, Progress, prepare
 from photofinish.errors import SettingsError, StudyError
 from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
 from photofinish.storage import write_json
-from photofinish.storage.download import checksum
 from photofinish.study.audit import audit_study, judge_study
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.evidence import evidence_of
-from photofinish.study.execute import Observer, execute
+from photofinish.study.execute import DEFAULT_EVERY, Observer, execute
 from photofinish.study.gallery import choose
 from photofinish.study.locks import LOCK, only_one
 from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
 from photofinish.study.results import Results
+from photofinish.study.resuming import refuse_to_go_on
+from photofinish.study.sources import hash_sources
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def run_race(
     output: Path | None,
     observer_for: Callable[[Plan, StudyFolder], Observer],
     progress: Progress | None = None,
+    every: CheckpointEvery = DEFAULT_EVERY,
 ) -> tuple[StudyFolder, Results, list[RunRecord]]:
     """Run a comparison, or what is missing of it, and collect its figures.
 
@@ -64,6 +67,7 @@ def run_race(
         output: The study folder; None names one after the data and the plan.
         observer_for: Makes the observer once the plan is known.
         progress: Is told of downloads and of the preparation of pictures.
+        every: How often the training of a cell is saved.
 
     Returns:
         The study folder, its figures, and the record of every cell.
@@ -78,10 +82,14 @@ def run_race(
     folder = StudyFolder(output or default_folder(plan))
     with only_one(folder.path):
         plan = join_plan(folder, plan)
+        for cell in plan.cells():
+            refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed))
         write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
         audit_study(folder, plan, data, race.data.source, progress)
         observer = observer_for(plan, folder)
-        records = [execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer) for cell in plan.cells()]
+        records = [
+            execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer, every) for cell in plan.cells()
+        ]
         if all(record.status == "failed" for record in records):
             raise StudyError(f"every cell failed; the first said: {records[0].error}")
         _, finished = read_cells(folder, plan)
@@ -169,24 +177,8 @@ def make_plan(race: Race, data: PreparedData) -> Plan:
         versions=versions(),
         hardware=hardware(),
         command=race.command,
-        sources=_sources(race),
+        sources=hash_sources(race.models, race.training),
     )
-
-
-def _sources(race: Race) -> dict[str, str]:
-    """Hash the files, other than ours, that decide what the models are."""
-    from photofinish.models import deciding_file, find
-
-    paths: dict[str, Path] = {}
-    for model in race.models:
-        if is_custom(model):
-            paths[model] = Path(model.rpartition(":")[0])
-            continue
-        weights = weights_for(race.training.weights, model)
-        path = deciding_file(find(model), weights)
-        if weights is not None and path is not None:
-            paths[weights] = path
-    return {name: checksum(path, "SHA-256") for name, path in paths.items()}
 
 
 def default_folder(plan: Plan) -> Path:

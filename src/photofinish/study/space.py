@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from photofinish.runs import DataRecord
 
-KEPT_CHECKPOINTS = 2
-"""While the next one is written, there is one more."""
-
 # The weights themselves, and what Adam keeps of each: two moving averages.
 WEIGHTS_IN_A_CHECKPOINT = 3
 _BYTES_OF_A_LOGIT = 4

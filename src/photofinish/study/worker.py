@@ -1,26 +1,34 @@
 """The process of one cell: reads its task from standard input, tells its progress on standard output.
 
-Each line of output is a JSON object with one of the keys `event`, `epoch`, `measured` and `error`. Whatever the
+Each line of output is a JSON object with one of the keys `event`, `epoch`, `note`, `measured` and `error`. Whatever the
 libraries print goes to the cell's log.
+
+SIGTERM ends it: at once where there is nothing to save, and in training after a checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 from photofinish import backend
 from photofinish.config import CellSettings, Settings
-from photofinish.errors import PhotofinishError
+from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.errors import PhotofinishError, StopRequestedError
 from photofinish.runs import RunFolder, StageEvent
 from photofinish.study.cell import run_cell
 from photofinish.study.locks import only_worker
 from photofinish.study.measuring import measure_cell
 from photofinish.study.processes import first_line, keep_output_for_messages
+from photofinish.study.resuming import how_to_go_on
 
 EXIT_KNOWN_ERROR = 1
 EXIT_DEFECT = 70
+EXIT_STOPPED = 75
 
 
 class Task(Settings):
@@ -31,6 +39,7 @@ class Task(Settings):
         prepared: The prepared folder of the data.
         folder: The run folder.
         started: When the process was started, on the clock of `time.perf_counter`, which all processes share.
+        every: How often the training is saved.
         only_measure: Whether to time a few steps of the cell instead of running it.
     """
 
@@ -38,6 +47,7 @@ class Task(Settings):
     prepared: Path
     folder: Path
     started: float
+    every: CheckpointEvery = CheckpointEvery()
     only_measure: bool = False
 
 
@@ -46,8 +56,36 @@ class Message(Settings):
 
     event: dict[str, object] | None = None
     epoch: dict[str, object] | None = None
+    note: str | None = None
     measured: dict[str, object] | None = None
     error: str | None = None
+
+
+class Stopping:
+    """Puts SIGTERM off while there is something to save.
+
+    Python handles a signal between two of its own instructions, which may be a minute away while a program compiles. So
+    the signal keeps its ordinary effect until a step was taken.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def heed(self, event: StageEvent) -> None:
+        """Put the signal off in training, and let it end the process elsewhere.
+
+        Raises:
+            StopRequestedError: It came.
+        """
+        if self.requested:
+            raise StopRequestedError
+        if event.stage == "training":
+            signal.signal(signal.SIGTERM, self._note)
+        elif event.stage in {"re-estimating", "predicting"}:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
 
 
 def main() -> int:
@@ -60,8 +98,16 @@ def main() -> int:
         output.write(message.model_dump_json(exclude_none=True) + "\n")
         output.flush()
 
+    stopping = Stopping()
+
     def notify(event: StageEvent, /) -> None:
+        stopping.heed(event)
         say(Message(event=event.model_dump()))
+
+    def note(text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk is what the text may be about
+            print(text, flush=True)  # to the log
+        say(Message(note=text))
 
     try:
         backend.select(task.settings.backend)
@@ -76,8 +122,13 @@ def main() -> int:
                 folder,
                 notify=notify,
                 on_epoch=lambda record: say(Message(epoch=record.model_dump())),
+                note=note,
+                every=task.every,
                 started=task.started,
             )
+    except StopRequestedError:
+        say(Message(error=how_to_go_on(folder)))
+        return EXIT_STOPPED
     except BrokenPipeError:
         return EXIT_KNOWN_ERROR  # whoever started this process is gone
     except PhotofinishError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photofinish import backend
 from photofinish.runs import StepSeconds
@@ -47,9 +48,9 @@ class Window:
 
 @dataclass
 class _Program:
-    """The steps of one compiled program: the first, which compiles, apart from the others."""
+    """The steps of one program: the first of each process that compiled it, apart from the others."""
 
-    first: Window | None = None
+    firsts: list[Window] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
 
     @property
@@ -70,21 +71,23 @@ class _Program:
     def ordinary(self) -> float:
         """Seconds of an ordinary step, data aside; where there was only the first one, all it took."""
         if not self.windows:
-            return self.first.compute if self.first else 0.0
+            return self.firsts[0].compute if self.firsts else 0.0
         return float(np.median([window.compute for window in self.steady]))
 
     @property
     def compilation(self) -> float:
-        return max(0.0, self.first.compute - self.ordinary) if self.first else 0.0
+        ordinary = self.ordinary
+        return sum(max(0.0, first.compute - ordinary) for first in self.firsts)
 
     @property
     def stall(self) -> float:
-        return (self.first.stall if self.first else 0.0) + sum(window.stall for window in self.windows)
+        return sum(window.stall for window in [*self.firsts, *self.windows])
 
     @property
     def training(self) -> float:
-        first = self.first.stall + self.ordinary if self.first else 0.0
-        return first + sum(window.seconds for window in self.windows)
+        ordinary = self.ordinary
+        firsts = sum(first.stall + ordinary for first in self.firsts)
+        return firsts + sum(window.seconds for window in self.windows)
 
 
 class StepClock:
@@ -106,12 +109,14 @@ class StepClock:
 
     Attributes:
         data_seconds: Seconds in which the host made batches, whatever the device did.
+        epoch_start: Training seconds before this epoch.
     """
 
     def __init__(self) -> None:
         self.data_seconds = 0.0
         self._share_of_cores = 1 / usable_cores() if backend.on_cpu() else 0.0
         self._programs = [_Program()]
+        self._compiles = True
         self._outputs: Any = None
         self._free_at = 0.0
         self._dispatched = 0.0
@@ -122,20 +127,50 @@ class StepClock:
         self._begin = 0.0
         self._begin_on_core = 0.0
         self._was_idle = True
-        self._epoch_start = 0.0
+        self.epoch_start = 0.0
 
     def begin_program(self) -> None:
         """Say that the next step compiles."""
-        if self._programs[-1].first is not None:
+        if self._programs[-1].firsts:
             self._programs.append(_Program())
-            self._steps_between_waits = 1
+        self._compiles = True
+        self._steps_between_waits = 1
 
     def begin_epoch(self) -> None:
         """Start an epoch: what came between does not count as training."""
-        self._epoch_start = self.train_seconds
+        self.epoch_start = self.train_seconds
+        self.begin_window()
+
+    def begin_window(self) -> None:
+        """Start a window now: what came since the last one was closed does not count as training."""
         self._window_start = time.perf_counter()
         self._window_steps = 0
         self._window_stall = 0.0
+
+    def windows(self) -> NDArray[np.float64]:
+        """Return all windows, each (program, whether it compiled, seconds, steps, stall); the last must be closed."""
+        rows = [
+            (place, compiled, window.seconds, window.steps, window.stall)
+            for place, program in enumerate(self._programs)
+            for compiled, windows in ((1, program.firsts), (0, program.windows))
+            for window in windows
+        ]
+        return np.array(rows, np.float64).reshape(-1, 5)
+
+    def put_back(self, windows: NDArray[np.float64], data_seconds: float, epoch_start: float) -> None:
+        """Go on from an earlier process; the next step compiles again.
+
+        Args:
+            windows: What `windows` returned there.
+            data_seconds: What it was there.
+            epoch_start: Likewise.
+        """
+        self.data_seconds, self.epoch_start = data_seconds, epoch_start
+        for place, compiled, seconds, steps, stall in windows.tolist():
+            while len(self._programs) <= place:
+                self._programs.append(_Program())
+            program = self._programs[int(place)]
+            (program.firsts if compiled else program.windows).append(Window(seconds, int(steps), stall))
 
     def begin(self) -> None:
         """Start a step, before its batch is made."""
@@ -165,7 +200,7 @@ class StepClock:
         self._outputs = outputs
         self._free_at = max(self._free_at, self._dispatched) + self._programs[-1].step_when_waited_for
         self._window_steps += 1
-        if self._programs[-1].first is not None and self._window_steps < self._steps_between_waits:
+        if not self._compiles and self._window_steps < self._steps_between_waits:
             return False
         self.close_window(outputs)
         return True
@@ -178,8 +213,9 @@ class StepClock:
         now = time.perf_counter()
         window = Window(now - self._window_start, self._window_steps, self._window_stall)
         program = self._programs[-1]
-        if program.first is None:
-            program.first = window
+        if self._compiles:
+            program.firsts.append(window)
+            self._compiles = False
         else:
             program.windows.append(window)
             if len(program.windows) >= WARM_UP_STEPS:
@@ -249,4 +285,4 @@ class StepClock:
     @property
     def epoch_seconds(self) -> float:
         """Seconds of the steps of this epoch so far."""
-        return max(0.0, self.train_seconds - self._epoch_start)
+        return max(0.0, self.train_seconds - self.epoch_start)

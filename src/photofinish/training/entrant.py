@@ -14,6 +14,7 @@ from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.models import OWN, RANDOM, Anatomy, Entrant, anatomy, count_trainable_parameters, split_head
 from photofinish.runs import EpochRecord, Notify
+from photofinish.training.checkpointing import Keeper
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
 from photofinish.training.loop import Show, TrainingOutcome, first_batches, train
@@ -70,6 +71,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
     record: Callable[[EpochRecord], None],
     notify: Notify,
     show: Show = lambda *_: None,
+    keeper: Keeper | None = None,
 ) -> Trained:
     """Train an entrant on the training pictures.
 
@@ -83,6 +85,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         record: Is given each epoch's figures.
         notify: Is told of progress.
         show: Is given the first pictures of each stage; with `train=head` there are none, and it is given features.
+        keeper: Saves the training under way; None does not.
 
     Raises:
         SettingsError: The network cannot be taken apart as asked.
@@ -116,5 +119,6 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         notify=notify,
         show=show,
         program=program_facts(entrant, model, name, image_size, settings),
+        keeper=keeper,
     )
     return Trained(outcome, features, feature_seconds, count_trainable_parameters(model), unfolds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -19,21 +20,22 @@ from photofinish import backend
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData, batches, epoch_order
 from photofinish.data.augment import augmentation_draws, resize
-from photofinish.errors import TrainingError
+from photofinish.errors import StopRequestedError, TrainingError
 from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor, beyond_ordinary
 from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent
+from photofinish.training.checkpointing import Keeper
 from photofinish.training.clock import StepClock
+from photofinish.training.course import Course
 from photofinish.training.freezing import Freezing, rates_below
 from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
-from photofinish.training.nonfinite import REASONS, Guard, require_few
+from photofinish.training.nonfinite import Guard, Shown, require_few
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.programs import step_facts
 from photofinish.training.schedules import learning_rate
-from photofinish.training.stages import Stage, stages_of
+from photofinish.training.stages import Conditions, Stage, stages_of
 from photofinish.training.step import SHOWN, Learner, compile_step
-from photofinish.training.totals import Totals
 
 Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
 NOT_CUT = Anatomy()
@@ -51,6 +53,7 @@ class TrainingOutcome:
         reestimation_seconds: Seconds spent on BatchNormalization's averages, without compilation.
         other_compile_seconds: Seconds that the first batches of both took beyond ordinary ones; where there was one
             batch only, unknown: 0.
+        checkpoint_seconds: Seconds for which training stood still to be copied for checkpoints.
         statistics_reestimated: Whether they were estimated anew.
         predictor: The compiled network, for the evaluation to come.
         step_from_cache: Whether the training step of any stage was found compiled in the persistent cache.
@@ -63,6 +66,7 @@ class TrainingOutcome:
     validation_seconds: float
     reestimation_seconds: float
     other_compile_seconds: float
+    checkpoint_seconds: float
     statistics_reestimated: bool
     predictor: Predictor
     step_from_cache: bool
@@ -81,8 +85,11 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     notify: Notify,
     show: Show = lambda *_: None,
     program: str | None = None,
+    keeper: Keeper | None = None,
 ) -> TrainingOutcome:
     """Train a network on the training pictures, validating after each epoch.
+
+    Where a checkpoint lies with the keeper, training goes on from it, to the same result.
 
     Args:
         model: From pictures of 0-255 to logits; its weights are changed. With `train=head` from features to logits.
@@ -93,91 +100,73 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         seed: Decides order and augmentation.
         anatomy: The network's layers by what becomes of them, where parts are frozen or trained at smaller rates, or
             dropout changes.
-        record: Is given each epoch's figures.
-        notify: Is told of progress.
+        record: Is given each epoch's figures, those of the epochs before a checkpoint too.
+        notify: Is told of progress. Where it raises `StopRequestedError`, the training is saved and the error goes on.
         show: Is given the first pictures of each stage, as they are stored and as the network saw them.
         program: As from `program_facts`, so that later processes need not trace the training step; None traces it.
+        keeper: Saves the training under way; None does not.
 
     Raises:
         TrainingError: The loss or a gradient is no longer a number, and that was to end it, or happened too often.
     """
-    trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify, program)
-    validation_seconds = elapsed = 0.0
-    for epoch in range(1, settings.epochs + 1):
-        if epoch in trainer.stages:
-            trainer.begin_stage(trainer.stages[epoch])
-        totals = trainer.train_epoch(epoch)
-        if epoch in trainer.stages:
-            stored, seen = trainer.first_pictures
-            show(trainer.stage, stored, seen)
-        start = time.perf_counter()
-        loss, accuracy = trainer.validate(epoch)
-        validation_seconds += time.perf_counter() - start
-        # With one step an epoch the first contains compilation until the second tells them apart.
-        elapsed = max(elapsed, trainer.clock.train_seconds)
-        record(
-            EpochRecord(
-                epoch=epoch,
-                train_loss=totals.loss,
-                train_accuracy=totals.accuracy,
-                validation_loss=loss,
-                validation_accuracy=accuracy,
-                learning_rate=trainer.rate * trainer.rate_left,
-                train_seconds=trainer.clock.epoch_seconds,
-                elapsed_seconds=elapsed,
-                nonfinite_steps=len(totals.not_applied),
-            )
-        )
+    trainer = Trainer(model, data, image_size, settings, seed, anatomy, notify, program=program, keeper=keeper)
+    course = trainer.course
+    if keeper and keeper.restore(trainer.learner, course):
+        for before in course.epochs:
+            record(before)
+    compiled_before = course.validation_compile_seconds
+    try:
+        while course.epoch <= settings.epochs:
+            trainer.enter_stage()
+            trainer.train_epoch(course.epoch, taken=course.step)
+            if course.epoch in trainer.stages:
+                stored, seen = course.first_pictures
+                show(trainer.stages[course.epoch], stored, seen)
+            start = time.perf_counter()
+            loss, accuracy = trainer.validate(course.epoch)
+            course.validation_seconds += time.perf_counter() - start
+            course.validation_compile_seconds = compiled_before + trainer.predictor.compile_seconds
+            record(course.end_epoch(loss, accuracy))
+    except StopRequestedError:
+        if keeper:
+            keeper.stop(trainer.learner, course)
+        raise
+    finally:
+        if keeper:
+            keeper.close()
     start = time.perf_counter()
     reestimated = trainer.finish()
     reestimation_seconds = time.perf_counter() - start
-    compilation = trainer.predictor.compile_seconds
+    compilation = course.validation_compile_seconds
     return TrainingOutcome(
-        steps=trainer.steps,
-        clock=trainer.clock,
+        steps=course.steps,
+        clock=course.clock,
         stages=tuple(trainer.stages.values()),
-        validation_seconds=validation_seconds - compilation,
+        validation_seconds=course.validation_seconds - compilation,
         reestimation_seconds=reestimation_seconds - trainer.reestimation_compile_seconds,
         other_compile_seconds=compilation + trainer.reestimation_compile_seconds,
+        checkpoint_seconds=course.checkpoint_seconds,
         statistics_reestimated=reestimated,
         predictor=trainer.predictor,
-        step_from_cache=trainer.step_from_cache,
-        nonfinite_steps=tuple(trainer.nonfinite),
+        step_from_cache=course.step_from_cache,
+        nonfinite_steps=tuple(course.nonfinite_steps),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What an epoch shows.
-
-    Attributes:
-        epoch: 1 for the first.
-        first_step: Steps taken before it.
-        pictures: Indices into the pictures, in the order in which they are shown.
-    """
-
-    epoch: int
-    first_step: int
-    pictures: NDArray[np.int64]
 
 
 class Trainer:
     """A network in training: its compiled step, and how far it has come.
 
     Attributes:
+        course: How far it has come.
         clock: Where the time went.
         predictor: The compiled network, which validates.
-        steps: Steps taken.
-        step_from_cache: Whether the step of any stage was found compiled in the persistent cache.
         reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
-        rate: What the schedule gave the last step.
-        nonfinite: Steps that were not applied.
     """
 
-    stage: Stage
+    stage: Stage | None = None
     step: Callable[..., Any]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # as `train`
         self,
         model: keras.Model,
         data: PreparedData,
@@ -186,19 +175,21 @@ class Trainer:
         seed: int,
         anatomy: Anatomy,
         notify: Notify,
+        *,
         program: str | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
-        self.model, self.data, self.settings, self.seed, self.notify = model, data, settings, seed, notify
+        self.model, self.data, self.settings, self.seed = model, data, settings, seed
+        self.notify, self.keeper = notify, keeper
         self.indices = data.splits["train"]
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.freezing = Freezing(anatomy)
         rates = rates_below(anatomy.body, settings.layer_decay_used)
-        self.lowers_rate = settings.on_nonfinite == "lower-rate"
-        self.guard = Guard(lowers_rate=self.lowers_rate)
-        classes = len(data.record.classes)
-        self.learner = Learner(model, self._optimizers(), self.average, rates, settings, classes, self.guard)
+        lowers_rate = settings.on_nonfinite == "lower-rate"
+        guard, classes = Guard(lowers_rate=lowers_rate), len(data.record.classes)
+        self.learner = Learner(model, self._optimizers(), self.average, rates, settings, classes, guard)
         self.prepare: Callable[[Any], Any] = functools.partial(resize, size=image_size)
         size_seen = image_size
         if settings.train == "head":
@@ -206,18 +197,10 @@ class Trainer:
         largest = max(len(data.splits["validation"]), len(data.splits["test"]))
         self.program = program
         self.predictor = Predictor(model, self.prepare, size_seen, largest)
-        self.clock = StepClock()
-        self.first_pictures: tuple[NDArray[Any], ...] = ()
-        self.steps = 0
-        self.step_from_cache = False
+        self.course = Course(lowers_rate=lowers_rate)
+        self.clock = self.course.clock
+        self.is_compiled = False
         self.reestimation_compile_seconds = 0.0
-        self.rate = 0.0
-        self.nonfinite: list[NonFiniteStep] = []
-
-    @property
-    def rate_left(self) -> float:
-        """Share of the learning rate that is left after the steps that were not applied."""
-        return 0.5 ** len(self.nonfinite) if self.lowers_rate else 1.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
         """Build an optimiser for what is trained from the first stage on, and one for what each later stage frees."""
@@ -231,60 +214,87 @@ class Trainer:
                 built.append((build_optimizer(self.settings, freed), freed))
         return built
 
-    def begin_stage(self, stage: Stage) -> None:
-        """Change what a stage changes; weights, averages, the optimiser's state and the schedule go on."""
+    def enter_stage(self) -> None:
+        """Begin the stage of the epoch in progress, or go on with it in a process that has just begun."""
+        first = max(first for first in self.stages if first <= self.course.epoch)
+        begins = first == self.course.epoch and self.course.step == 0
+        if begins or self.stage is None:
+            self.begin_stage(self.stages[first], goes_on=not begins)
+
+    def begin_stage(self, stage: Stage, *, goes_on: bool = False) -> None:
+        """Change what a stage changes; weights, averages, the optimiser's state and the schedule go on.
+
+        Args:
+            stage: The stage.
+            goes_on: Whether another process began it.
+        """
         self.stage = stage
         self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
         self.step = compile_step(self.learner, stage.conditions, step_facts(self.program, self.model, stage))
-        self.clock.begin_program()
-        self.first_pictures = ()
+        self.is_compiled = False
+        if not goes_on:
+            self.clock.begin_program()
+            self.course.first_pictures = ()
 
-    def train_epoch(self, epoch: int, indices: NDArray[np.int64] | None = None) -> Totals:
+    def train_epoch(self, epoch: int, indices: NDArray[np.int64] | None = None, *, taken: int = 0) -> None:
         """Show the network every training picture once.
 
         Args:
             epoch: Decides, with the seed, order and augmentation.
             indices: Show it these pictures instead.
+            taken: Steps of the epoch that another process took.
         """
         indices = self.indices if indices is None else indices
-        totals = Totals()
-        sums: Any = ()
-        self.clock.begin_epoch()
+        course = self.course
+        if taken == 0:
+            course.begin_epoch(epoch)
+        self.clock.begin_window()
         self.clock.begin()
         order = epoch_order(len(indices), self.seed, epoch)
-        shown = Shown(epoch, self.steps, indices[order])
-        draws = augmentation_draws(len(indices), self.seed, epoch, self.stage.conditions.augmentation)
+        shown = Shown(epoch, course.steps - taken, self.data.ids[indices[order]], self.settings.batch_size)
+        draws = augmentation_draws(len(indices), self.seed, epoch, self._conditions.augmentation)
         self.clock.data_ready()
-        for batch in batches(order, self.settings.batch_size):
+        sums: Any = ()
+        for batch in itertools.islice(batches(order, self.settings.batch_size), taken, None):
             self.clock.begin()
             chosen = indices[batch.indices]
             arguments = (self.data.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
             self.clock.data_ready()
-            self.rate = learning_rate(self.settings, self.steps, self.steps_per_epoch)
-            decay = self.average.decay_at(self.steps) if self.average else 0.0
-            rates = np.float32(self.rate), np.float32(decay)
-            if self.first_pictures:
+            rate = learning_rate(self.settings, course.steps, self.steps_per_epoch)
+            decay = self.average.decay_at(course.steps) if self.average else 0.0
+            rates = np.float32(rate), np.float32(decay)
+            if self.is_compiled:
                 sums, _ = self.step(*arguments, *rates)
             else:
                 sums = self._first_step(epoch, *arguments, *rates)
-            totals.add(sums)
-            self.steps += 1
+            course.take_step(sums, rate)
             if self.clock.end(sums):
-                self._report(totals, shown)
+                self._report(shown)
+            if self.keeper and self.keeper.is_due(course):
+                self._heed(shown)
+                self.keeper.save(self.learner, course)
         self.clock.close_window(sums)
-        self._report(totals, shown)
-        if not math.isfinite(totals.loss):
-            raise TrainingError(f"no step of epoch {epoch} was applied: {self.nonfinite[-1].reason} in all of them")
-        return totals
+        self._report(shown)
+        if not math.isfinite(course.totals.loss):
+            reason = course.nonfinite_steps[-1].reason
+            raise TrainingError(f"no step of epoch {epoch} was applied: {reason} in all of them")
 
     def _first_step(self, epoch: int, images: NDArray[Any], *others: Any) -> Any:
-        """Take the first step of a stage, which compiles, and keep what the network saw."""
+        """Take a step that compiles; of the very first of a stage, keep what the network saw."""
         self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
         found = backend.programs_from_cache()
         sums, seen = self.step(images, *others)
-        self.step_from_cache |= backend.programs_from_cache() > found
-        self.first_pictures = images[:SHOWN], ops.convert_to_numpy(seen)
+        self.is_compiled = True
+        self.course.step_from_cache |= backend.programs_from_cache() > found
+        if not self.course.first_pictures:
+            self.course.first_pictures = images[:SHOWN], ops.convert_to_numpy(seen)
         return sums
+
+    @property
+    def _conditions(self) -> Conditions:
+        if self.stage is None:
+            raise RuntimeError("a stage must be begun before an epoch")
+        return self.stage.conditions
 
     def validate(self, epoch: int) -> tuple[float, float]:
         """Return loss and accuracy on the validation pictures.
@@ -317,7 +327,7 @@ class Trainer:
         """Leave in the model what is to be evaluated; return whether statistics were estimated anew."""
         if self.average:
             self.average.swap()
-        if not reestimates(self.settings, self.steps):
+        if not reestimates(self.settings, self.course.steps):
             return False
         pictures = first_batches(self.data, self.settings.batch_size, self.seed)
         ends = [time.perf_counter()]
@@ -330,37 +340,28 @@ class Trainer:
         self.reestimation_compile_seconds = beyond_ordinary(np.diff(ends))
         return reestimated
 
-    def _report(self, totals: Totals, shown: Shown) -> None:
-        """Tell how the epoch goes, and heed the steps that were not applied."""
-        for place, reason in totals.read():
-            self._note_not_applied(shown, place, reason)
-        require_few(self.nonfinite, lowers_rate=self.lowers_rate)
-        has_loss, epoch = math.isfinite(totals.loss), shown.epoch
+    def _heed(self, shown: Shown) -> None:
+        """Take note of the steps that were not applied, and stop where they are too many."""
+        course = self.course
+        for place, reason in course.totals.take_not_applied():
+            rate = learning_rate(self.settings, shown.first_step + place, self.steps_per_epoch) * course.rate_left
+            course.nonfinite_steps.append(shown.not_applied(place, reason, rate))
+        require_few(course.nonfinite_steps, lowers_rate=course.lowers_rate)
+
+    def _report(self, shown: Shown) -> None:
+        """Tell how the epoch goes."""
+        self._heed(shown)
+        course = self.course
+        has_loss = math.isfinite(course.totals.loss)
         self.notify(
             StageEvent(
                 stage="training",
-                epoch=epoch,
+                epoch=course.epoch,
                 epochs=self.settings.epochs,
-                done=self.steps - (epoch - 1) * self.steps_per_epoch,
+                done=course.step,
                 total=self.steps_per_epoch,
-                loss=totals.loss if has_loss else None,
-                accuracy=totals.accuracy if has_loss else None,
-            )
-        )
-
-    def _note_not_applied(self, shown: Shown, place: int, reason: int) -> None:
-        """Say which step it was, at what learning rate, and which pictures it saw."""
-        size = self.settings.batch_size
-        pictures = self.data.ids[shown.pictures[place * size : (place + 1) * size]]
-        step = shown.first_step + place
-        rate = learning_rate(self.settings, step, self.steps_per_epoch) * self.rate_left
-        self.nonfinite.append(
-            NonFiniteStep(
-                step=step + 1,
-                epoch=shown.epoch,
-                reason=REASONS[reason],
-                learning_rate=rate,
-                pictures=tuple(map(str, pictures)),
+                loss=course.totals.loss if has_loss else None,
+                accuracy=course.totals.accuracy if has_loss else None,
             )
         )
 

@@ -8,10 +8,12 @@ them exactly which step it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import NDArray
 
 from photofinish import backend
 from photofinish.errors import TrainingError
@@ -93,6 +95,40 @@ def _reason(loss: Any, gradients: Sequence[Any]) -> Any:
     is_sound = ops.isfinite(sum(norms[1:], norms[0])) if norms else ops.isfinite(loss)
     of_loss = ops.where(ops.isnan(loss), 1.0, 2.0)
     return ops.cast(ops.where(ops.isfinite(loss), ops.where(is_sound, 0.0, 3.0), of_loss), "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What an epoch shows.
+
+    Attributes:
+        epoch: 1 for the first.
+        first_step: Steps taken before it.
+        names: Of the pictures, in the order in which they are shown.
+        batch_size: Pictures in a step.
+    """
+
+    epoch: int
+    first_step: int
+    names: NDArray[Any]
+    batch_size: int
+
+    def not_applied(self, place: int, reason: int, rate: float) -> NonFiniteStep:
+        """Say which step it was, and which pictures it saw.
+
+        Args:
+            place: Of the step in the epoch, 0 for the first.
+            reason: Its number in `REASONS`.
+            rate: The learning rate at which it would have been applied.
+        """
+        names = self.names[place * self.batch_size : (place + 1) * self.batch_size]
+        return NonFiniteStep(
+            step=self.first_step + place + 1,
+            epoch=self.epoch,
+            reason=REASONS[reason],
+            learning_rate=rate,
+            pictures=tuple(map(str, names)),
+        )
 
 
 def require_few(steps: Sequence[NonFiniteStep], *, lowers_rate: bool) -> None:

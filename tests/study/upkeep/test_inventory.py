@@ -42,11 +42,13 @@ def test_the_age_is_that_of_the_newest_file(study: StudyFolder) -> None:
     assert runs(study.path)["resnet50", 0].age_seconds == pytest.approx(5000, abs=60)
 
 
-def test_a_run_without_a_record_is_abandoned_unless_somebody_writes_to_it(study: StudyFolder) -> None:
+def test_a_run_without_a_record_is_abandoned_or_interrupted_unless_somebody_writes_to_it(study: StudyFolder) -> None:
     run = study.cell("efficientnetv2-b0", 1)
     run.record.unlink()
     run.log.touch()
     assert runs(study.path)["efficientnetv2-b0", 1].status == "abandoned"
+    (study.cell("efficientnetv2-b0", 1).resume / "step-000000007").mkdir(parents=True)
+    assert runs(study.path)["efficientnetv2-b0", 1].status == "interrupted"
     with only_one(study.path), only_worker(run):
         assert runs(study.path)["efficientnetv2-b0", 1].status == "running"
         assert runs(study.path)["efficientnetv2-b0", 0].status == "finished"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from photofinish.models.manifest import MANIFEST, TENSORS
 from photofinish.runs import StudyFolder
 from photofinish.study.locks import only_one
 from photofinish.study.upkeep.prune import find_leftovers, remove
@@ -20,8 +19,8 @@ def files(folder: Path) -> set[str]:
 def litter(study: StudyFolder) -> None:
     """Leave what killed processes leave."""
     run = study.cell(MODEL, 0)
-    (run.checkpoints / "epoch-3").mkdir()
-    (run.checkpoints / "epoch-3" / "state.safetensors").write_bytes(bytes(500))
+    (run.resume / "step-000000003").mkdir(parents=True)
+    (run.resume / "step-000000003" / "state.safetensors").write_bytes(bytes(500))
     (run.path / ".run.json.abcd.partial").write_bytes(bytes(7))
     (study.path / ".results.json.efgh.partial").write_bytes(bytes(9))
     abandoned = study.cell(MODEL, 1)
@@ -37,7 +36,7 @@ def test_leftovers_are_listed_with_their_size_and_only_they_are_removed(study: S
     found, in_use = find_leftovers(study.path)
     assert in_use == []
     sizes = {str(Path(one.path).relative_to(study.path)): one.bytes for one in found}
-    assert sizes[f"cells/{MODEL}/seed-0/checkpoints/epoch-3"] == 500
+    assert sizes[f"cells/{MODEL}/seed-0/resume"] == 500
     assert sizes[f"cells/{MODEL}/seed-0/.run.json.abcd.partial"] == 7
     assert sizes[".results.json.efgh.partial"] == 9
     assert f"cells/{MODEL}/seed-1/log.txt" in sizes
@@ -55,12 +54,12 @@ def test_leftovers_are_listed_with_their_size_and_only_they_are_removed(study: S
     assert check_folder(study.cell(MODEL, 0).path) == []
 
 
-def test_a_finished_run_without_its_network_keeps_all_its_checkpoints(study: StudyFolder) -> None:
+def test_a_run_that_can_go_on_from_a_checkpoint_stays(study: StudyFolder) -> None:
     litter(study)
-    for name in (TENSORS, MANIFEST):
-        (study.cell(MODEL, 0).checkpoints / name).unlink()
-    found = [one.path for one in find_leftovers(study.path)[0]]
-    assert not any("epoch-3" in path for path in found)
+    interrupted = study.cell(MODEL, 1)
+    (interrupted.resume / "step-000000007").mkdir(parents=True)
+    (interrupted.resume / "step-000000007" / "state.safetensors").write_bytes(bytes(5))
+    assert not any(f"{MODEL}/seed-1" in one.path for one in find_leftovers(study.path)[0])
 
 
 def test_a_damaged_run_is_left_for_its_owner_to_look_at(study: StudyFolder) -> None:

@@ -106,7 +106,7 @@ class Training:
         clock = self.trainer.clock
         return ProgramRecord(
             compile_seconds=clock.compile_seconds,
-            from_cache=self.trainer.step_from_cache,
+            from_cache=self.trainer.course.step_from_cache,
             warm_up_seconds=clock.warm_up_seconds,
             warm_up_calls=clock.warm_up_steps,
         )

@@ -13,9 +13,10 @@ from photofinish.config import Settings
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.evaluation.metrics import accuracy
 from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
+from photofinish.runs.checkpoints import CheckpointStore
 from photofinish.study.locks import LOCK, WORKER_LOCK, is_in_use
 
-Status = Literal["finished", "failed", "running", "abandoned", "damaged"]
+Status = Literal["finished", "failed", "running", "interrupted", "abandoned", "damaged"]
 CELLS, SEED = "cells", "seed-"
 
 
@@ -26,8 +27,9 @@ class RunSummary(Settings):
         folder: Where it lies.
         model: The model as it was asked for; of a run without a record its folder's name.
         seed: Its seed, or None where it is not known.
-        status: `finished`, `failed`, `running` (a process is writing to it), `abandoned` (no record, and nobody is
-            writing to it) or `damaged` (its record or its predictions cannot be read).
+        status: `finished`, `failed`, `running` (a process is writing to it), `interrupted` (it can go on from a
+            checkpoint), `abandoned` (no record, and nobody is writing to it) or `damaged` (its record or its
+            predictions cannot be read).
         accuracy: On the test pictures, between 0 and 1, of a finished run.
         bytes: What its files take.
         age_seconds: Seconds since any of its files was written.
@@ -118,8 +120,10 @@ def summarize(found: Found) -> RunSummary:
                 share = accuracy(Predictions.read(run.predictions("test")))
         except PhotofinishError as error:
             status, problem = "damaged", str(error)
+    if status in {"abandoned", "failed"} and CheckpointStore(run.resume).checkpoints:
+        status = "interrupted"
     # A record is written last; what has one is not being written, whatever else its study does.
-    if status in {"abandoned", "failed"} and _is_being_written(found):
+    if status in {"abandoned", "failed", "interrupted"} and _is_being_written(found):
         status, problem = "running", None
     return RunSummary(
         folder=str(run.path),

@@ -34,8 +34,8 @@ class Leftover(Settings):
 def find_leftovers(folder: Path) -> tuple[list[Leftover], list[Found]]:
     """List what can go below a folder. Finished results never can, nor anything that is not ours.
 
-    These are files that a killed process left half-written, all that failed and abandoned runs left (with the
-    checkpoints from which they could go on), and the checkpoints of training that lie beside a finished network.
+    These are files that a killed process left half-written, all that failed and abandoned runs left, and checkpoints of
+    trainings that are finished. An interrupted run, which can go on from a checkpoint, is none of them.
 
     Args:
         folder: Of a run or a study, or one that holds such.
@@ -96,15 +96,9 @@ def _of_run(found: Found) -> Iterator[Leftover]:
         yield from _partial_files(run.path)
         return
     if status == "finished":
-        from photofinish.models.manifest import MANIFEST, TENSORS
-
-        # Without the network that was to be kept nothing beside it is a mere copy. A link may lead to anybody's folder.
-        # A link may lead to anybody's folder.
-        has_network = all((run.checkpoints / name).is_file() for name in (MANIFEST, TENSORS))
-        is_saved = has_network and not run.checkpoints.is_symlink()
-        for path in sorted(run.checkpoints.iterdir()) if is_saved else []:
-            if path.name not in {MANIFEST, TENSORS} and not path.name.endswith(PARTIAL):
-                yield Leftover(path=str(path), why="a checkpoint of a finished training", bytes=_bytes(path))
+        # A finished training removes them; a process that is killed at that very moment does not.
+        if run.resume.is_dir() and not run.resume.is_symlink():
+            yield Leftover(path=str(run.resume), why="checkpoints of a finished training", bytes=_bytes(run.resume))
         yield from _partial_files(run.path)
 
 
@@ -114,7 +108,15 @@ def _words(status: str) -> str:
 
 def _files_of(run: RunFolder) -> list[Path]:
     """Return what a run writes: whatever else lies in its folder is somebody's own."""
-    names = [run.record, run.metrics, run.log, run.checkpoints, run.predictions("test").parent, run.sheet(1).parent]
+    names = [
+        run.record,
+        run.metrics,
+        run.log,
+        run.resume,
+        run.checkpoints,
+        run.predictions("test").parent,
+        run.sheet(1).parent,
+    ]
     # The locks last: as long as they are there, the folder is recognised as a run's.
     names += [run.path / LOCK, run.path / WORKER_LOCK]
     return [path for path in names if path.exists() or path.is_symlink()]

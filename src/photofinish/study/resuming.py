@@ -1,0 +1,88 @@
+"""Whether a run that was interrupted may go on, and what it was begun with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from photofinish.config import CellSettings
+from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.errors import PhotofinishError, StudyError
+from photofinish.runs import DataRecord, RunFolder, RunRecord, StudyFolder, versions
+from photofinish.runs.checkpoints import Beginning, CheckpointStore
+from photofinish.storage.sealed import DamagedError
+from photofinish.study.sources import hash_sources
+
+
+def beginning(cell: CellSettings, data: DataRecord, every: CheckpointEvery) -> Beginning:
+    """Return what a run that is begun now is begun with.
+
+    Args:
+        cell: Its settings.
+        data: The pictures.
+        every: How often it is saved.
+    """
+    return Beginning(
+        settings=cell,
+        data=data,
+        sources=hash_sources([cell.model], cell.training),
+        versions=versions(),
+        every=every,
+        folder=str(Path.cwd()),
+    )
+
+
+def refuse_to_go_on(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
+    """Refuse to throw away the checkpoints of an interrupted run that something else is to be run in place of.
+
+    One that failed by itself may be replaced: whoever changes a setting after that wants to mend it.
+
+    Raises:
+        StudyError: The folder holds such a run; what differs is named.
+    """
+    store = CheckpointStore(folder.resume)
+    if not store.checkpoints or _has_failed(folder):
+        return
+    try:
+        begun = store.read_beginning()
+    except DamagedError:
+        return  # there is nothing whole to lose
+    different = begun.differences(beginning(cell, data, begun.every))
+    if different:
+        raise StudyError(
+            f"{folder.path} holds an interrupted run that cannot go on: {'; '.join(different)}. Run it as it was, "
+            f"choose another --output, or delete {folder.resume} to begin anew"
+        )
+
+
+def read_interrupted(path: Path) -> Beginning:
+    """Return what an interrupted run was begun with.
+
+    Raises:
+        StudyError: There is no such run.
+    """
+    folder = RunFolder(path)
+    if not folder.resume.is_dir():
+        hint = f"it has no folder {folder.resume.name}"
+        if StudyFolder(path).plan.exists():
+            hint = "it is a study; give its command again"
+        elif folder.record.exists():
+            hint = f"it is {RunRecord.read(folder.record).status}"
+        raise StudyError(f"{path} holds no interrupted run: {hint}")
+    try:
+        return CheckpointStore(folder.resume).read_beginning()
+    except DamagedError as error:
+        raise StudyError(f"{error}; run the command of the run again, with the same --output") from error
+
+
+def how_to_go_on(folder: RunFolder) -> str:
+    """Say how far an interrupted run is saved and how it is gone on with."""
+    latest = CheckpointStore(folder.resume).latest_record()
+    saved = f"goes on from {latest.place}" if latest else "begins anew, nothing was saved yet"
+    return f"stopped; run the same command again: {folder.path.name} {saved}"
+
+
+def _has_failed(folder: RunFolder) -> bool:
+    try:
+        return RunRecord.read(folder.record).status == "failed"
+    except PhotofinishError:
+        return False
