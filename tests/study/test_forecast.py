@@ -227,7 +227,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         measured.append(one.model)
         return measure_cell(one, prepared, unheard)
 
-    monkeypatch.setattr(racing, "execute", lambda one, prepared, folder, _: run_cell(one, prepared, folder))
+    monkeypatch.setattr(racing, "execute", lambda one, prepared, folder, *_: run_cell(one, prepared, folder))
     monkeypatch.setattr(forecasting, "measure", measure_here)
     return measured
 

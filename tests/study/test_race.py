@@ -8,7 +8,8 @@ from photofinish.config import DataSettings, TrainingSettings
 from photofinish.errors import SettingsError, WeightsError
 from photofinish.models import Head, build
 from photofinish.models.saved import save
-from photofinish.study.race import Race, _sources, check_models
+from photofinish.study.race import Race, check_models
+from photofinish.study.sources import hash_sources
 
 SMALL = "mobilenetv2-0.35"
 
@@ -35,7 +36,7 @@ def test_every_file_that_decides_what_the_models_are_is_hashed(files):
     own = f"{files / 'own.py'}:network"
     wanted = race(f"{SMALL}={files / 'w.safetensors'},resnet50=none", SMALL, "resnet50", own)
     check_models(wanted)
-    assert _sources(wanted) == {
+    assert hash_sources(wanted.models, wanted.training) == {
         own: sha256(files / "own.py"),
         str(files / "w.safetensors"): sha256(files / "w.safetensors"),
     }
@@ -44,7 +45,9 @@ def test_every_file_that_decides_what_the_models_are_is_hashed(files):
 def test_a_run_folder_is_known_by_its_manifest(files):
     wanted = race(str(files / "run"))
     check_models(wanted)
-    assert _sources(wanted) == {str(files / "run"): sha256(files / "run" / "checkpoints" / "manifest.json")}
+    assert hash_sources(wanted.models, wanted.training) == {
+        str(files / "run"): sha256(files / "run" / "checkpoints" / "manifest.json")
+    }
 
 
 def test_a_folder_that_merely_looks_like_a_model_of_ones_own_is_none(files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from photofinish.config import CellSettings, TrainingSettings
 from photofinish.config.checkpoints import CheckpointEvery
@@ -36,10 +38,20 @@ COURSES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+class InfiniteForWhite(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Gives infinity for a picture that is all white, and every other as it is."""
+
+    def call(self, pictures: Any) -> Any:
+        """Divide by zero where the darkest value is 255."""
+        is_white = ops.cast(ops.min(pictures, axis=(1, 2, 3), keepdims=True) > 254, "float32")
+        return pictures / (1 - is_white)
+
+
 def network() -> tuple[keras.Model, Anatomy]:
     def assemble() -> keras.Model:
         layers = keras.layers
-        x = inputs = keras.Input((None, None, 3))
+        inputs = keras.Input((None, None, 3))
+        x = InfiniteForWhite()(inputs)
         x = layers.Rescaling(1 / 128, -1)(x)
         x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="low")(x)
         x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
@@ -131,6 +143,23 @@ def test_a_training_stopped_in_an_epoch_in_a_stage_and_in_validation_ends_the_sa
     assert len(parts.outcome.clock.program_seconds) == len(whole.outcome.stages)
     assert parts.keeper.interruptions.resumed == len(stops)
     assert [text.partition(": ")[2].partition(" of")[0] for text in parts.said] == PLACES[name]
+
+
+def test_steps_that_were_not_applied_and_what_they_left_of_the_learning_rate_are_gone_on_with(
+    few: Few, tmp_path: Path
+) -> None:
+    data = few(20)
+    images = np.array(data.images)
+    images[data.splits["train"][4]] = 255
+    data = dataclasses.replace(data, images=images)
+    whole = Course(data, tmp_path / "whole", on_nonfinite="lower-rate")
+    expected = whole.run()
+    parts = Course(data, tmp_path / "parts", on_nonfinite="lower-rate")
+    parts.stopped(at("training", 3, 2))
+    assert parts.run() == expected
+    assert parts.figures == whole.figures
+    assert parts.outcome.nonfinite_steps == whole.outcome.nonfinite_steps
+    assert {one.epoch for one in whole.outcome.nonfinite_steps} == {1, 2, 3, 4}
 
 
 def test_time_before_a_checkpoint_counts(few: Few, tmp_path: Path) -> None:

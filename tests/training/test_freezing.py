@@ -64,9 +64,9 @@ def trained(data: PreparedData, monkeypatch: pytest.MonkeyPatch, **changes: Any)
     states: list[dict[str, Any]] = []
     begin = loop.Trainer.train_epoch
 
-    def noted(self: Any, epoch: int) -> Any:
+    def noted(self: Any, epoch: int, **options: Any) -> Any:
         states.append(values(model))
-        return begin(self, epoch)
+        return begin(self, epoch, **options)
 
     monkeypatch.setattr(loop.Trainer, "train_epoch", noted)
     settings = TrainingSettings.of(

@@ -107,7 +107,7 @@ def age(seconds: float) -> str:
 
     Examples:
         >>> age(40), age(7_300), age(400_000)
-        ('40 s', '2 h', '4 d')
+        ('40 s', '2 h', '5 d')
     """
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length:
