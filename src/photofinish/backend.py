@@ -242,8 +242,9 @@ def _compiler_options() -> dict[str, str] | None:
     """Return what XLA is told beyond its own choices, or None.
 
     On a processor a network is quicker when what an operation leaves is used while it is still in the cache: a
-    gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores) takes 77 ms with operations in the order that
-    needs least memory, and 94 in the order that lets most of them run at once, which is XLA's choice.
+    gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores) takes 81 ms with operations in the order that
+    needs least memory, and 87 in the order that lets most of them run at once, which is XLA's choice
+    (`benchmarks/gradient.py`).
     """
     import jax
 

@@ -19,7 +19,8 @@ class OnePassNormalization(keras.layers.BatchNormalization):
 
     Mean and variance come from one pass, as sums of values and of squares; Keras' needs the mean before it looks at
     the variance. The gradient keeps the inputs and two numbers a channel, nothing as large as the inputs besides, and
-    needs two sums. Together 68 against 77 ms for a gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores).
+    needs two sums. Together 74 against 81 ms for a gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores;
+    `benchmarks/gradient.py`).
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
