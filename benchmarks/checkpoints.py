@@ -39,7 +39,7 @@ def trainer_of(name: str, size: int, batch: int) -> Trainer:
     model = build(name, Head(10), image_size=size, seed=0).model
     settings = BenchmarkSettings(models=(name,), image_size=size, batch_size=batch)
     training = TrainingSettings(epochs=1, batch_size=batch, optimizer="adam")
-    trainer = Trainer(model, noise(settings), size, training, 0, Anatomy(), unheard)
+    trainer = Trainer(model, noise(settings), size, training, 0, Anatomy(), unheard, chained=False)
     trainer.begin_stage(trainer.stages[1])
     return trainer
 

@@ -6,7 +6,9 @@ Started as `python benchmarks/contestants.py NAME SETTINGS`, SETTINGS being JSON
 contestant is given random pictures of bytes in memory, as they come from a decoder; all train with Adam and sparse
 cross-entropy.
 
-    photofinish        the product's training loop and predictor, on JAX
+    photofinish        the product's training loop and predictor, on JAX, as in a long training
+    photofinish-chained      the same segment by segment, as in a short training
+    photofinish-gives-back   the same as `photofinish`, but freed memory goes back to the kernel
     keras-jax          keras.applications and `fit` / `predict`, on JAX
     keras-tensorflow   the same on TensorFlow
     timm               timm's network, torch eager, float32
@@ -45,6 +47,7 @@ TIMM = {
     "mobilenetv2": "mobilenetv2_100",
 }
 Run = Callable[[int], None]
+OURS = ("photofinish", "photofinish-chained", "photofinish-gives-back")
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,14 @@ class Settings:
         return random.integers(0, 256, shape, np.uint8), random.integers(0, self.classes, count, np.int32)
 
 
-def _photofinish(settings: Settings) -> Run:
+def _photofinish(settings: Settings, *, chained: bool = False, gives_back: bool = False) -> Run:
     from pathlib import Path
 
     from photofinish import backend
+    from photofinish.backend import choice
 
+    if gives_back:
+        choice.keep_freed_memory = lambda: False
     backend.select("jax")
     backend.import_keras_alone()
     from photofinish.config import TrainingSettings
@@ -109,7 +115,7 @@ def _photofinish(settings: Settings) -> Run:
     data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
     training = TrainingSettings(epochs=1, batch_size=settings.batch_size, learning_rate=1e-6)
     program = program_facts(entrant, model, settings.model, size, training)
-    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program=program)
+    trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program=program, chained=chained)
     trainer.begin_stage(trainer.stages[1])
     epochs = iter(range(1, 1 << 30))
 
@@ -190,6 +196,8 @@ def _memory(settings: Settings) -> int:
 
 MAKERS: dict[str, Callable[[Settings], Run]] = {
     "photofinish": _photofinish,
+    "photofinish-chained": lambda settings: _photofinish(settings, chained=True),
+    "photofinish-gives-back": lambda settings: _photofinish(settings, gives_back=True),
     "keras-jax": lambda settings: _keras(settings, "jax"),
     "keras-tensorflow": lambda settings: _keras(settings, "tensorflow"),
     "timm": lambda settings: _timm(settings, channels_last=False, bfloat16=False),

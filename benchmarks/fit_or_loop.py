@@ -75,7 +75,7 @@ def _with_loop(_contestant, model_name, images, labels, batch_size):
             ends.append(time.perf_counter())
             return False
 
-    trainer = Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, Anatomy(), unheard)
+    trainer = Trainer(model, data, SIZE, TrainingSettings(batch_size=batch_size), 0, Anatomy(), unheard, chained=False)
     trainer.clock = Ends()
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)

@@ -101,7 +101,7 @@ def by_turns(arguments: argparse.Namespace, path: Path, size: int, batch: int) -
     data = PreparedData(Path(), record, images, labels, all_of_them.astype(str), splits)
     settings = TrainingSettings(epochs=1, batch_size=batch, learning_rate=1e-6)
     model = build(arguments.model, Head(CLASSES), image_size=size).model
-    trainer = Trainer(model, data, size, settings, 0, Anatomy(), unheard)
+    trainer = Trainer(model, data, size, settings, 0, Anatomy(), unheard, chained=False)
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1, all_of_them[: 6 * batch])
     turns: dict[tuple[str, str], list[tuple[float, float, float]]] = {}

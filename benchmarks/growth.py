@@ -63,7 +63,7 @@ def inside(case: dict[str, Any]) -> dict[str, float]:
     model = build(case["model"], Head(CLASSES), image_size=size).model
     built = time.perf_counter() - begin
     settings = TrainingSettings(epochs=1, batch_size=batch, learning_rate=1e-6)
-    trainer = Trainer(model, data, size, settings, 0, Anatomy(), unheard)
+    trainer = Trainer(model, data, size, settings, 0, Anatomy(), unheard, chained=False)
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1, random.permutation(count)[: min(count, 5 * batch)])
     # About so many seconds of ordinary steps, over pictures from the whole file.

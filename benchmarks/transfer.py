@@ -91,7 +91,7 @@ def passes(arguments: argparse.Namespace, _: Path) -> list[dict[str, object]]:
     entrant = build(MODEL, Head(10), image_size=SIZE, weights=arguments.weights)
     layers = anatomy(entrant, MODEL, cut=True)
     settings = TrainingSettings(train="gradual", epochs=4)
-    trainer = Trainer(entrant.model, data, SIZE, settings, 0, layers, unheard)
+    trainer = Trainer(entrant.model, data, SIZE, settings, 0, layers, unheard, chained=False)
     trainer.begin_stage(trainer.stages[1])
     trainer.train_epoch(1)
     rows.append({"loop": "ours, network frozen", "epoch_seconds": trainer.clock.train_seconds})

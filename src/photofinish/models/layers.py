@@ -203,6 +203,21 @@ class StochasticDepth(keras.layers.Dropout):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(rate, **{"noise_shape": (None, 1, 1, 1), **kwargs})
 
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drop in training, (batch, height, width, channels); otherwise hand on the inputs."""
+        return self.drop(inputs, self.rate) if training and self.rate > 0 else inputs
+
+    def drop(self, inputs: Any, rate: Any) -> Any:
+        """Drop as in training, at a rate that may be computed.
+
+        Args:
+            inputs: (batch, height, width, channels).
+            rate: From 0 to less than 1, a number or an array without axes.
+        """
+        kept = ops.cast(1 - rate, "float32")
+        drawn = keras.random.uniform((ops.shape(inputs)[0], 1, 1, 1), dtype="float32", seed=self.seed_generator)
+        return ops.where(drawn < kept, inputs / ops.cast(kept, inputs.dtype), ops.zeros_like(inputs))
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StridePadding(keras.layers.ZeroPadding2D):

@@ -23,6 +23,7 @@ from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.errors import PhotofinishError
 from photofinish.models import all_layers
+from photofinish.models.facts import layer_facts
 from photofinish.models.inference import Predictor
 from photofinish.runs import Notify, StageEvent, hardware, versions
 from photofinish.storage import cache_folder, read_json, require_free_space, write_json
@@ -175,20 +176,3 @@ def _key(network: keras.Model, name: str, data: PreparedData, image_size: int) -
         digest.update(f"{variable.path}{tuple(variable.shape)}".encode())
         digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable.value)).tobytes())
     return digest.hexdigest()[:32]
-
-
-def layer_facts(layer: keras.layers.Layer) -> dict[str, str]:
-    """Return what a layer is and the plain values it was made with.
-
-    `get_config` would say the same by way of Keras' serialisation, which imports TensorFlow where it is installed.
-    """
-    values = {name: value for name, value in vars(layer).items() if not name.startswith("_") and name != "name"}
-    plain = {name: repr(value) for name, value in values.items() if _is_plain(value)}
-    activation = getattr(layer, "activation", None)
-    return {"class": type(layer).__name__, "activation": getattr(activation, "__name__", "none"), **plain}
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)

@@ -24,6 +24,7 @@ from photofinish.errors import StopRequestedError, TrainingError
 from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor, beyond_ordinary
 from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent
+from photofinish.training.chained import compile_chained_step, pays
 from photofinish.training.checkpointing import Keeper
 from photofinish.training.clock import StepClock
 from photofinish.training.course import Course
@@ -160,6 +161,7 @@ class Trainer:
         course: How far it has come.
         clock: Where the time went.
         predictor: The compiled network, which validates.
+        is_chained: Whether it is trained segment by segment: as told, or where that pays for so short a training.
         reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
     """
 
@@ -178,6 +180,7 @@ class Trainer:
         *,
         program: str | None = None,
         keeper: Keeper | None = None,
+        chained: bool | None = None,
     ) -> None:
         self.model, self.data, self.settings, self.seed = model, data, settings, seed
         self.notify, self.keeper = notify, keeper
@@ -200,6 +203,7 @@ class Trainer:
         self.course = Course(lowers_rate=lowers_rate)
         self.clock = self.course.clock
         self.is_compiled = False
+        self.is_chained = pays(model, settings.epochs * self.steps_per_epoch) if chained is None else chained
         self.reestimation_compile_seconds = 0.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
@@ -230,7 +234,8 @@ class Trainer:
         """
         self.stage = stage
         self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
-        self.step = compile_step(self.learner, stage.conditions, step_facts(self.program, self.model, stage))
+        compile_it = compile_chained_step if self.is_chained else compile_step
+        self.step = compile_it(self.learner, stage.conditions, step_facts(self.program, self.model, stage))
         self.is_compiled = False
         if not goes_on:
             self.clock.begin_program()

@@ -40,9 +40,20 @@ class WeightAverage:
         """Return the decay of a step; the first is step 0."""
         return min(self.decay, (1 + step) / (10 + step))
 
-    def update(self, decay: Any) -> None:
-        """Move the averages towards the weights. Part of a compiled step."""
-        for average, source in zip(self.variables, self.sources, strict=True):
+    def of(self, variables: Sequence[Any]) -> list[tuple[Any, Any]]:
+        """Return the averages of these variables, each with its variable; what is not averaged is left out."""
+        wanted = {id(variable) for variable in variables}
+        pairs = zip(self.variables, self.sources, strict=True)
+        return [(average, source) for average, source in pairs if id(source) in wanted]
+
+    def update(self, decay: Any, pairs: Iterable[tuple[Any, Any]] | None = None) -> None:
+        """Move the averages towards the weights. Part of a compiled step.
+
+        Args:
+            decay: Share of the old average that is kept.
+            pairs: Averages with their variables, from `of`; None moves all.
+        """
+        for average, source in zip(self.variables, self.sources, strict=True) if pairs is None else pairs:
             average.assign(average * decay + ops.cast(source.value, average.dtype) * (1 - decay))
 
     @contextlib.contextmanager

@@ -71,7 +71,7 @@ class Guard:
         Returns:
             The sums, zeros where the step does not count, and the number of the reason in `REASONS`, or 0.
         """
-        reason = _reason(sums[0], gradients)
+        reason = self.reason(sums[0], [size_of(gradients)])
         is_finite = ops.equal(reason, 0)
         changed = self.keep([variable for variable, _ in kept])
         for variable, old in kept:
@@ -83,18 +83,47 @@ class Guard:
             update()
 
         backend.only_if(is_finite, make_final, [*(variable for variable, _ in kept), *updated])
+        self.lower(reason)
+        return told(sums, reason)
+
+    def reason(self, loss: Any, sizes: Sequence[Any]) -> Any:
+        """Judge a step: return the number of the reason in `REASONS` why it must not be applied, or 0.
+
+        Args:
+            loss: The step's.
+            sizes: Of its gradients, from `size_of`.
+        """
+        is_sound = ops.isfinite(sum(sizes[1:], sizes[0]))
+        of_loss = ops.where(ops.isnan(loss), 1.0, 2.0)
+        return ops.cast(ops.where(ops.isfinite(loss), ops.where(is_sound, 0.0, 3.0), of_loss), "float32")
+
+    def lower(self, reason: Any) -> None:
+        """Halve what is left of the learning rate after a step that is not applied. Part of a compiled step."""
         if self.scale is not None:
-            self.scale.assign(ops.where(is_finite, self.scale.value, self.scale.value / 2))
-        counted = ops.where(is_finite, sums, ops.zeros_like(sums))
-        return ops.concatenate([counted, ops.reshape(reason, (1,))])
+            self.scale.assign(ops.where(ops.equal(reason, 0), self.scale.value, self.scale.value / 2))
 
 
-def _reason(loss: Any, gradients: Sequence[Any]) -> Any:
-    # The sum of absolute values is finite exactly where all are; that of squares overflows long before.
+def size_of(gradients: Sequence[Any]) -> Any:
+    """Return a number that is finite exactly where all gradients are.
+
+    The sum of absolute values is; that of squares overflows long before.
+
+    Args:
+        gradients: None for a variable that the loss does not depend on.
+    """
     norms = [ops.sum(ops.abs(ops.cast(slope, "float32"))) for slope in gradients if slope is not None]
-    is_sound = ops.isfinite(sum(norms[1:], norms[0])) if norms else ops.isfinite(loss)
-    of_loss = ops.where(ops.isnan(loss), 1.0, 2.0)
-    return ops.cast(ops.where(ops.isfinite(loss), ops.where(is_sound, 0.0, 3.0), of_loss), "float32")
+    return sum(norms, ops.zeros(()))
+
+
+def told(sums: Any, reason: Any) -> Any:
+    """Return what a step tells the host: its sums, zeros where it does not count, and the reason's number.
+
+    Args:
+        sums: Of losses, number right, number of pictures.
+        reason: From `Guard.reason`.
+    """
+    counted = ops.where(ops.equal(reason, 0), sums, ops.zeros_like(sums))
+    return ops.concatenate([counted, ops.reshape(reason, (1,))])
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,3 +43,19 @@ def build_optimizer(settings: TrainingSettings, variables: Sequence[Any]) -> ker
 def is_kernel(variable: Any) -> bool:
     """Return whether weight decay applies: to kernels, not to biases and BatchNormalization's scales and offsets."""
     return len(variable.shape) > 1
+
+
+def states_of(optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]) -> list[Any]:
+    """Return what a built optimiser keeps for these of its variables, in their order: momenta and the like.
+
+    Keras says only what it keeps in all; the lists with one place for each variable are found among its attributes.
+    """
+    known = optimizer._trainable_variables  # noqa: SLF001  # Keras has no public way from a variable to its state
+    places = {id(variable): place for place, variable in enumerate(known)}
+    kept = {id(variable) for variable in optimizer.variables}
+    lists = [
+        value
+        for value in vars(optimizer).values()
+        if isinstance(value, list) and len(value) == len(known) and all(id(one) in kept for one in value)
+    ]
+    return [one[places[id(variable)]] for variable in variables for one in lists]

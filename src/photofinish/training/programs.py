@@ -9,10 +9,11 @@ from pathlib import Path
 
 import keras
 
+from photofinish import backend
 from photofinish.config import TrainingSettings, is_custom
 from photofinish.models import Entrant, all_layers
+from photofinish.models.facts import layer_facts
 from photofinish.runs import versions
-from photofinish.training.features import layer_facts
 from photofinish.training.stages import Stage
 
 LIBRARIES = ("photofinish", "python", "numpy", "keras", "jax", "jaxlib")
@@ -21,7 +22,9 @@ LIBRARIES = ("photofinish", "python", "numpy", "keras", "jax", "jaxlib")
 def program_facts(
     entrant: Entrant, model: keras.Model, name: str, image_size: int, settings: TrainingSettings
 ) -> str | None:
-    """Return in words what decides a training's programs, or None where it cannot be known: someone's own model.
+    """Return in words what decides a training's programs, or None where nothing is kept.
+
+    That is so of someone's own model too, of which it cannot be known.
 
     Not part of it are the seed, which decides values only, and what `backend.compiled` knows itself: shapes, the device
     and the settings of the library that computes.
@@ -33,7 +36,7 @@ def program_facts(
         image_size: Height and width at which it is evaluated.
         settings: How to train, its length in epochs.
     """
-    if is_custom(name):
+    if is_custom(name) or not backend.keeps_programs(backend.active()):
         return None
     known = versions()
     facts = {

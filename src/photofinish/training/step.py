@@ -44,6 +44,56 @@ class Learner:
     classes: int
     guard: Guard
 
+    def optimizers_of(self, variables: Sequence[Any]) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
+        """Return the optimisers of these variables, with those of them that each one has."""
+        wanted = {id(variable) for variable in variables}
+        shares = [(one, [variable for variable in its if id(variable) in wanted]) for one, its in self.optimizers]
+        return [(one, its) for one, its in shares if its]
+
+    def prepared(self, conditions: Conditions, images: Any, labels: Any, draws: Any) -> tuple[Any, Any]:
+        """Augment and mix a batch; return what the network sees and the targets. Part of a compiled step."""
+        targets = smoothed_targets(labels, self.classes, self.settings.label_smoothing)
+        if self.settings.train == "head":
+            return images, targets
+        seen = augment(images, draws, conditions.augmentation, conditions.image_size)
+        return mix(seen, targets, draws, conditions.augmentation)
+
+    def judged(self, logits: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
+        """Return the loss of a batch and its sums: of losses, number right, number of pictures. Part of a step.
+
+        The loss is divided by the batch size, not by the pictures that count: each weighs the same all through
+        an epoch.
+        """
+        logits = ops.cast(logits, "float32")
+        losses = cross_entropy(targets, logits) * weights
+        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.argmax(targets, axis=-1)), "float32")
+        sums = ops.stack([ops.sum(losses), ops.sum(right * weights), ops.sum(weights)])
+        return ops.sum(losses) / self.settings.batch_size, sums
+
+    def update(
+        self,
+        optimizers: Sequence[tuple[keras.optimizers.Optimizer, Sequence[Any]]],
+        gradients: Mapping[int, Any],
+        rate: Any,
+    ) -> None:
+        """Let optimisers change variables, some of them by a share of the learning rate only. Part of a compiled step.
+
+        Every update of every optimiser, weight decay included, is in proportion to the rate, so that going a share of
+        the way is the same as a smaller rate.
+
+        Args:
+            optimizers: With their variables.
+            gradients: By the `id` of a variable.
+            rate: The learning rate.
+        """
+        for optimizer, variables in optimizers:
+            optimizer.learning_rate = self.guard.rate(rate)
+            slowed = [(one, self.rates[id(one)]) for one in variables if id(one) in self.rates]
+            before = [backend.value_now(variable) for variable, _ in slowed]
+            optimizer.apply([gradients[id(variable)] for variable in variables], list(variables))
+            for (variable, share), old in zip(slowed, before, strict=True):
+                variable.assign(old + share * (variable.value - old))
+
 
 def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
     """Compile the step of a stage.
@@ -59,70 +109,44 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
         (of losses, number right, number of pictures; why the step was not applied, or 0) and the first pictures as the
         network saw them.
     """
-    model, average, settings = learner.model, learner.average, learner.settings
+    model, average, guard = learner.model, learner.average, learner.guard
     variables = model.trainable_variables
-    trained = {id(variable) for variable in variables}
-    optimizers = [(one, its) for one, its in learner.optimizers if id(its[0]) in trained]
-
+    optimizers = learner.optimizers_of(variables)
     states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
     averages = average.variables if average else []
-    # Averages of BatchNormalization; generators go on, so that the next step draws anew.
-    moving = [one for one in model.variables if "float" in str(one.dtype) and id(one) not in trained]
-    guard = learner.guard
+    moving = moving_variables(model)
 
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
         kept = guard.keep(moving)
-        targets = smoothed_targets(labels, learner.classes, settings.label_smoothing)
-        if settings.train == "head":
-            seen = images
-        else:
-            seen = augment(images, draws, conditions.augmentation, conditions.image_size)
-            seen, targets = mix(seen, targets, draws, conditions.augmentation)
-        wanted = ops.argmax(targets, axis=-1)
+        seen, targets = learner.prepared(conditions, images, labels, draws)
 
         def objective() -> tuple[Any, Any]:
-            logits = ops.cast(model(seen, training=True), "float32")
-            losses = cross_entropy(targets, logits) * weights
-            right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), wanted), "float32")
-            sums = ops.stack([ops.sum(losses), ops.sum(right * weights), ops.sum(weights)])
-            # Divided by the batch size, not by the pictures that count: each weighs the same all through an epoch.
-            return ops.sum(losses) / settings.batch_size + sum(model.losses), sums
+            loss, sums = learner.judged(model(seen, training=True), targets, weights)
+            return loss + sum(model.losses), sums
 
         sums, gradients = backend.gradients(objective, variables)
         with backend.no_gradient():
             by_variable = {id(variable): slope for variable, slope in zip(variables, gradients, strict=True)}
 
             def update() -> None:
-                for optimizer, its in optimizers:
-                    optimizer.learning_rate = guard.rate(rate)
-                    _apply(optimizer, [by_variable[id(variable)] for variable in its], its, learner.rates)
+                learner.update(optimizers, by_variable, rate)
                 if average:
                     average.update(decay)
 
             sums = guard.settle(kept, update, [*variables, *states, *averages], sums, gradients)
-        return sums, _as_pictures(seen[:SHOWN])
+        return sums, as_pictures(seen)
 
     return backend.compiled(step, [*model.variables, *states, *averages, *guard.variables], kept_as=kept_as)
 
 
-def _as_pictures(seen: Any) -> Any:
-    """Return pictures as they are stored; of features, whatever becomes of them is not looked at."""
-    return ops.cast(ops.clip(ops.round(seen), 0, 255), "uint8")
+def moving_variables(model: keras.Model) -> list[Any]:
+    """Return what changes in a step besides what is trained: BatchNormalization's averages.
 
-
-def _apply(
-    optimizer: keras.optimizers.Optimizer,
-    gradients: Sequence[Any],
-    variables: Sequence[Any],
-    rates: Mapping[int, float],
-) -> None:
-    """Update the variables, some of them by a share of the learning rate only.
-
-    Every update of every optimiser, weight decay included, is in proportion to the rate, so that going a share of
-    the way is the same as a smaller rate.
+    Generators are not among them: they go on whatever becomes of a step, so that the next one draws anew.
     """
-    slowed = [(variable, rates[id(variable)]) for variable in variables if id(variable) in rates]
-    before = [backend.value_now(variable) for variable, _ in slowed]
-    optimizer.apply(list(gradients), list(variables))
-    for (variable, share), old in zip(slowed, before, strict=True):
-        variable.assign(old + share * (variable.value - old))
+    return [one for one in model.variables if not one.trainable and "float" in str(one.dtype)]
+
+
+def as_pictures(seen: Any) -> Any:
+    """Return the first pictures as they are stored; of features, whatever becomes of them is not looked at."""
+    return ops.cast(ops.clip(ops.round(seen[:SHOWN]), 0, 255), "uint8")

@@ -82,7 +82,7 @@ class Training:
         training = TrainingSettings(
             epochs=1, batch_size=settings.batch_size, precision=settings.precision, learning_rate=LEARNING_RATE
         )
-        self.trainer = Trainer(model, data, settings.image_size, training, 0, Anatomy(), unheard)
+        self.trainer = Trainer(model, data, settings.image_size, training, 0, Anatomy(), unheard, chained=False)
         self.trainer.begin_stage(self.trainer.stages[1])
         self.epochs = itertools.count(1)
         self._take(1 + WARM_UP_STEPS + CALIBRATING)

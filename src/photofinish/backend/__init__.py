@@ -1,0 +1,44 @@
+"""The one package that names jax, tensorflow or torch.
+
+Keras computes with one of three libraries, chosen before Keras is first imported. Everything that Keras does not
+offer alike for all three is here: compiling a step, gradients, waiting for the device, asking it for its memory.
+A step is written once, in the ordinary style that reads and assigns `keras.Variable`s; under JAX it is turned into a
+pure function of their values, which are donated from call to call.
+"""
+
+from photofinish.backend.chain import Chain, Link, chains
+from photofinish.backend.choice import (
+    active,
+    environment_of_neighbours,
+    import_keras_alone,
+    keeps_programs,
+    on_cpu,
+    programs_from_cache,
+    require_installed,
+    select,
+)
+from photofinish.backend.device import device_name, is_idle, peak_device_memory, wait
+from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
+
+__all__ = [
+    "Chain",
+    "Link",
+    "active",
+    "chains",
+    "compiled",
+    "device_name",
+    "environment_of_neighbours",
+    "gradients",
+    "import_keras_alone",
+    "is_idle",
+    "keeps_programs",
+    "no_gradient",
+    "on_cpu",
+    "only_if",
+    "peak_device_memory",
+    "programs_from_cache",
+    "require_installed",
+    "select",
+    "value_now",
+    "wait",
+]

@@ -1,0 +1,251 @@
+"""A network computed link by link, so that links which compute alike share their programs.
+
+As one program a deep network takes long to compile, and, what is worse, long to read from the cache of compiled
+programs: XLA looks for the operations of a program one by one. As a chain of programs, EfficientNetV2-L needs those of
+15 links instead of 74. The host hands over the next program while the device computes, so that a step is no slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from photofinish.backend.choice import active, on_cpu
+from photofinish.backend.programs import Values, functional, hand_over, jitted, values_of
+
+
+def chains() -> bool:
+    """Return whether training link by link pays here: measured under JAX on a processor, and only there."""
+    return active() == "jax" and on_cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """A part of a network that takes what the part before it gives.
+
+    Attributes:
+        forward: Computes outputs from inputs and `constants`; reads variables, and assigns those of `moved`.
+        update: Is given the slopes of `trained`, the new values of `moved`, and what the chain's caller adds; assigns
+            `trained`, `states` and `moved`, and reads the chain's `shared` variables.
+        trained: The variables to differentiate by.
+        moved: What `forward` assigns: BatchNormalization's averages, generators.
+        fixed: What `forward` only reads.
+        states: What else `update` assigns: the optimiser's state, averages of weights.
+        constants: Numbers in which links that otherwise compute alike differ.
+        facts: Links that compute alike, apart from their variables' values and constants, have equal facts.
+    """
+
+    forward: Callable[[Any, Any], Any]
+    update: Callable[..., None]
+    trained: Sequence[Any]
+    moved: Sequence[Any]
+    fixed: Sequence[Any]
+    states: Sequence[Any]
+    constants: Any
+    facts: str
+
+
+class Chain:
+    """The compiled programs of all links, for one step after another.
+
+    Args:
+        links: In order.
+        objective: Of the last link's outputs and what else `backward` is given: the loss, and what is to be returned.
+        shared: The variables that every link's `update` reads.
+        measure: Of the slopes of a link's variables, computed beside them.
+        kept_as: As for `compiled`.
+    """
+
+    def __init__(
+        self,
+        links: Sequence[Link],
+        objective: Callable[..., tuple[Any, Any]],
+        shared: Sequence[Any],
+        measure: Callable[[Values], Any],
+        kept_as: str | None,
+    ) -> None:
+        import jax
+
+        programs: dict[str, _Programs] = {}
+        self._shared = shared
+        self._objective = jitted(
+            lambda outputs, others: jax.value_and_grad(objective, has_aux=True)(outputs, *others),
+            _named(kept_as, "end"),
+        )
+        self._runs: list[_Run] = []
+        # Below the first link that is trained nothing is differentiated.
+        lowest = next((place for place, link in enumerate(links) if link.trained), len(links))
+        for place, link in enumerate(links):
+            role = "first trained" if place == lowest else "trained" if place > lowest else "frozen"
+            facts = f"{role}: {link.facts}"
+            if facts not in programs:
+                name = None if kept_as is None else f"{kept_as} link {place}"
+                programs[facts] = _Programs(link, shared, measure, name, passes_on=place > lowest)
+            self._runs.append(_Run(link, programs[facts], is_trained=place >= lowest))
+
+    def forward(self, inputs: Any) -> Any:
+        """Compute the network's outputs, and keep what its gradient needs."""
+        for run in self._runs:
+            inputs = run.forward(inputs)
+        return inputs
+
+    def backward(self, outputs: Any, *others: Any) -> tuple[Any, list[Any]]:
+        """Compute the gradients of all trained variables.
+
+        Args:
+            outputs: The network's.
+            others: What the objective takes besides.
+
+        Returns:
+            What the objective returns besides the loss, and the measures of all links.
+        """
+        (_, returned), slopes = self._objective(outputs, others)
+        measures = []
+        for run in reversed(self._runs):
+            if run.is_trained:
+                slopes, measure = run.backward(slopes)
+                measures.append(measure)
+        return returned, measures
+
+    def update(self, *controls: Any) -> list[Any]:
+        """Let every link update its variables.
+
+        Args:
+            controls: What the links' `update` is given besides slopes and new values.
+
+        Returns:
+            Something of every link that is there when its update has been computed.
+        """
+        shared = values_of(self._shared)
+        return [run.update(shared, controls) for run in self._runs]
+
+
+class _Programs:
+    """What links that compute alike share: three programs, compiled when they are first used.
+
+    The programs are written for the first of the links; the values that they are given decide for which one they run.
+    """
+
+    def __init__(
+        self, link: Link, shared: Sequence[Any], measure: Callable[[Values], Any], name: str | None, *, passes_on: bool
+    ) -> None:
+        self._link = link
+        self._passes_on = passes_on
+        self._measure = measure
+        self._residuals: _Residuals | None = None
+        self.forward = jitted(self._forward, _named(name, "forward"))
+        self.backward = jitted(self._backward, _named(name, "backward"))
+        changed = [*link.trained, *link.states, *link.moved]
+        update = functional(link.update, [*changed, *shared])
+
+        def updated(values: Values, given: tuple[Values, Values, Values], controls: tuple[Any, ...]) -> Any:
+            shared_values, slopes, moved = given
+            _, new = update([*values, *shared_values], (slopes, moved, *controls))
+            # With something that is there when the rest is: a number that the next step does not use up.
+            return controls[0], new[: len(changed)]
+
+        self.update = jitted(updated, _named(name, "update"), donated=(0,))
+
+    def _forward(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
+        """Return outputs, the new values of what moves, and what `_backward` needs that it is not given anyway."""
+        import jax
+
+        link = self._link
+        trained, moved, fixed = values
+        constants, inputs = arguments
+        compute = functional(link.forward, [*link.trained, *link.moved, *link.fixed])
+
+        def outputs_of(trained: Values, inputs: Any) -> tuple[Any, Values]:
+            outputs, new = compute([*trained, *moved, *fixed], (inputs, constants))
+            return outputs, new[len(trained) : len(trained) + len(moved)]
+
+        if not trained:
+            return *outputs_of(trained, inputs), []
+        if self._passes_on:
+            outputs, pull_back, new = jax.vjp(outputs_of, trained, inputs, has_aux=True)
+        else:
+            outputs, pull_back, new = jax.vjp(lambda some: outputs_of(some, inputs), trained, has_aux=True)
+        leaves, structure = jax.tree.flatten(pull_back)
+        places = {id(leaf): place for place, leaf in enumerate(jax.tree.leaves((values, arguments)))}
+        self._residuals = _Residuals(structure, [places.get(id(leaf)) for leaf in leaves])
+        return outputs, new, [leaf for leaf in leaves if id(leaf) not in places]
+
+    def _backward(self, values: tuple[Values, tuple[Values, Values, Values]], arguments: tuple[Any, Any, Any]) -> Any:
+        """Return the slopes of the trained variables and of the inputs, and the measure of the former."""
+        import jax
+
+        kept, of_variables = values
+        *given, slopes = arguments
+        if self._residuals is None:
+            # The forward program was found traced, this one was not.
+            jax.eval_shape(self._forward, of_variables, tuple(given))
+        if self._residuals is None:
+            raise RuntimeError("a link without trained variables has no gradient")
+        pull_back = self._residuals.joined(kept, jax.tree.leaves((of_variables, tuple(given))))
+        of_trained, *of_inputs = pull_back(slopes)
+        return of_trained, of_inputs[0] if of_inputs else None, self._measure(of_trained)
+
+
+@dataclass(frozen=True)
+class _Residuals:
+    """Where what a gradient needs comes from.
+
+    Attributes:
+        structure: Of the function that computes the gradient, a tree of arrays to JAX.
+        places: For each of its leaves the place among what the forward program was given, or None where it was computed
+            there. What was given is not returned: a program would have to copy it.
+    """
+
+    structure: Any
+    places: Sequence[int | None]
+
+    def joined(self, kept: Values, given: Values) -> Callable[[Any], tuple[Any, ...]]:
+        """Return the function, from what was kept and what was given."""
+        import jax
+
+        rest = iter(kept)
+        leaves = [next(rest) if place is None else given[place] for place in self.places]
+        function: Callable[[Any], tuple[Any, ...]] = jax.tree.unflatten(self.structure, leaves)
+        return function
+
+
+def _named(name: str | None, part: str) -> str | None:
+    return None if name is None else f"{name} {part}"
+
+
+class _Run:
+    """A link in a step: its values on their way from one program to the next."""
+
+    def __init__(self, link: Link, programs: _Programs, *, is_trained: bool) -> None:
+        self.link, self.programs, self.is_trained = link, programs, is_trained
+        self._changed = [*link.trained, *link.states, *link.moved]
+        self._values: tuple[Values, Values, Values] = [], [], []
+        self._inputs: Any = None
+        self._kept: Values = []
+        self._moved: Values = []
+        self._slopes: Values = []
+
+    def forward(self, inputs: Any) -> Any:
+        link = self.link
+        self._values = values_of(link.trained), values_of(link.moved), values_of(link.fixed)
+        self._inputs = inputs
+        outputs, self._moved, self._kept = self.programs.forward(self._values, (link.constants, inputs))
+        return outputs
+
+    def backward(self, slopes: Any) -> tuple[Any, Any]:
+        arguments = self.link.constants, self._inputs, slopes
+        self._slopes, slopes, measure = self.programs.backward((self._kept, self._values), arguments)
+        # What the device no longer needs must not be held here.
+        self._inputs, self._kept = None, []
+        return slopes, measure
+
+    def update(self, shared: Values, controls: tuple[Any, ...]) -> Any:
+        self._values = [], [], []
+        if not self._changed:
+            return controls[0]
+        given = shared, self._slopes, self._moved
+        done, values = self.programs.update(values_of(self._changed), given, controls)
+        hand_over(self._changed, values)
+        self._slopes, self._moved, self._inputs = [], [], None
+        return done

@@ -1,0 +1,139 @@
+"""Which of the three libraries Keras computes with: chosen before Keras is first imported, and asked about."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import Any
+
+from photofinish.backend.memory import keep_freed_memory
+from photofinish.errors import SettingsError, nearest
+
+# JAX's own name of the event that a program was found in the persistent cache.
+CACHE_HIT = "/jax/compilation_cache/cache_hits"
+EXTRAS = {"jax": "", "tensorflow": "[tensorflow]", "torch": "[torch]"}
+
+
+def select(name: str | None = None) -> str:
+    """Choose the library Keras computes with, before Keras is imported.
+
+    Args:
+        name: `jax`, `tensorflow` or `torch`; None keeps what `KERAS_BACKEND` says, or JAX where it says nothing.
+
+    Returns:
+        The name of the library in use.
+
+    Raises:
+        SettingsError: The name is unknown, the library is not installed, or Keras already runs on another one.
+    """
+    if "keras" in sys.modules:
+        current: str = sys.modules["keras"].config.backend()
+        if name not in {None, current}:
+            raise SettingsError(f"Keras already runs on {current} in this process; start a new one to use {name}")
+        _configure(current)
+        return current
+    chosen = name or os.environ.get("KERAS_BACKEND") or "jax"
+    require_installed(chosen)
+    os.environ["KERAS_BACKEND"] = chosen
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _configure(chosen)
+    return chosen
+
+
+def import_keras_alone() -> None:
+    """Import Keras without scikit-learn and matplotlib, for a process of our own that needs neither of them for Keras.
+
+    Keras imports both where they are installed, for its wrappers and plots, and they take as long as Keras itself.
+    Both can be imported afterwards as usual; Keras' wrappers and plots say in this process that they are not installed.
+    """
+    if "keras" in sys.modules:
+        return
+    absent = [name for name in ("sklearn", "matplotlib") if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    for name in absent:
+        # What Python does with None: importing it fails as if it were not installed.
+        modules[name] = None
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name in absent:
+            del modules[name]
+
+
+def require_installed(name: str) -> None:
+    """Refuse a backend that is unknown or absent, without importing it.
+
+    Raises:
+        SettingsError: It is.
+    """
+    if name not in EXTRAS:
+        raise SettingsError(f"unknown backend '{name}': {nearest(name, EXTRAS)}")
+    if importlib.util.find_spec(name) is None:
+        raise SettingsError(
+            f"the backend {name} is not installed: pip install 'photofinish{EXTRAS[name]}', or choose another --backend"
+        )
+
+
+_cache_hits: list[str] = []
+
+
+def programs_from_cache() -> int:
+    """Return how many programs this process found compiled in JAX's persistent cache."""
+    return len(_cache_hits)
+
+
+def _note_cache_hit(event: str, **_: Any) -> None:
+    if event == CACHE_HIT:
+        _cache_hits.append(event)
+
+
+def keeps_programs(name: str) -> bool:
+    """Return whether what a process compiles is kept for later ones: under JAX, unless that is switched off."""
+    return name == "jax" and os.environ.get("PHOTOFINISH_COMPILATION_CACHE", "on") != "off"
+
+
+def _configure(name: str) -> None:
+    """Set what must be set before the first computation."""
+    keep_freed_memory()
+    if keeps_programs(name):
+        import jax
+
+        from photofinish.storage import cache_folder
+
+        # A program compiled once serves every later seed and start. One gigabyte holds some twenty large networks.
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.monitoring.register_event_listener(_note_cache_hit)
+            jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled")))
+            jax.config.update("jax_compilation_cache_max_size", 1 << 30)
+            # A chain is of many small programs, each of them quick to compile and quicker to read.
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def active() -> str:
+    """Return the library in use, choosing the default where none has been chosen."""
+    return select()
+
+
+def on_cpu() -> bool:
+    """Return whether the computations run on the processor rather than on an accelerator."""
+    name = active()
+    if name == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    if name == "tensorflow":
+        import tensorflow
+
+        return not tensorflow.config.list_physical_devices("GPU")
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def environment_of_neighbours() -> dict[str, str]:
+    """Return what must be in the environment of several processes that hold the same accelerator at once.
+
+    Otherwise the first of them takes most of its memory for itself.
+    """
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}

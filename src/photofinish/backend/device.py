@@ -1,0 +1,85 @@
+"""What the device that computes is, and what it is doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from photofinish.backend.choice import active, on_cpu
+
+
+def wait(value: Any) -> None:
+    """Wait until the device has finished computing `value`."""
+    name = active()
+    if name == "jax":
+        import jax
+
+        jax.block_until_ready(value)
+    elif name == "tensorflow":
+        import tensorflow
+
+        tensorflow.test.experimental.sync_devices()
+    elif name == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+
+def is_idle(value: Any) -> bool:
+    """Return whether the device has nothing left to compute, so that whatever the host does now keeps it waiting.
+
+    JAX computes while the host goes on, on processors too; the others do so on accelerators only. TensorFlow does not
+    tell what an accelerator is doing: there the answer is always yes, and what follows from it an upper bound.
+
+    Args:
+        value: What was dispatched last, or None where nothing was.
+    """
+    if value is None:
+        return True
+    name = active()
+    if name == "jax":
+        import jax
+
+        return all(leaf.is_ready() for leaf in jax.tree.leaves(value))
+    if name == "tensorflow" or on_cpu():
+        return True
+    import torch
+
+    return bool(torch.cuda.current_stream().query())
+
+
+def peak_device_memory() -> int | None:
+    """Return the largest number of bytes in use on the accelerator so far, or None where there is none."""
+    name = active()
+    if on_cpu():
+        return None
+    if name == "jax":
+        import jax
+
+        return int((jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)) or None
+    if name == "tensorflow":
+        import tensorflow
+
+        return int(tensorflow.config.experimental.get_memory_info("GPU:0")["peak"])
+    import torch
+
+    return int(torch.cuda.max_memory_allocated())
+
+
+def device_name() -> str:
+    """Return the name of the device that computes, for the record."""
+    name = active()
+    if on_cpu():
+        return "cpu"
+    if name == "jax":
+        import jax
+
+        return str(jax.local_devices()[0].device_kind)
+    if name == "tensorflow":
+        import tensorflow
+
+        device = tensorflow.config.list_physical_devices("GPU")[0]
+        return str(tensorflow.config.experimental.get_device_details(device).get("device_name", "GPU"))
+    import torch
+
+    return str(torch.cuda.get_device_name())

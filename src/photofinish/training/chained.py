@@ -1,0 +1,146 @@
+"""The training step of a deep network as a chain of its segments, which starts and reads from the cache far sooner."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from photofinish import backend
+from photofinish.models.segments import Segment, segments
+from photofinish.training.nonfinite import size_of, told
+from photofinish.training.optimizers import states_of
+from photofinish.training.stages import Conditions
+from photofinish.training.step import Learner, as_pictures
+
+# Seconds that a segment which shares its programs spares before the first step, and that every segment costs in each
+# step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).
+SPARED = 0.7
+HANDED_OVER = 0.0014
+
+
+def pays(model: keras.Model, steps: int) -> bool:
+    """Return whether a network is trained segment by segment.
+
+    That begins much sooner where many segments compute alike, but every step takes a little longer: it pays for a short
+    training of a deep network.
+
+    Args:
+        model: The network.
+        steps: Of the whole training.
+    """
+    if not backend.chains():
+        return False
+    facts = [segment.facts for segment in segments(model)]
+    return (len(facts) - len(set(facts))) * SPARED > len(facts) * steps * HANDED_OVER
+
+
+def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
+    """Compile the step of a stage segment by segment; it computes what that of `compile_step` does.
+
+    Args:
+        learner: What is trained; what its model says is trainable now is.
+        conditions: What stays the same in this stage.
+        kept_as: As for `backend.compiled`.
+
+    Returns:
+        As `compile_step` does.
+    """
+    guard = learner.guard
+    variables = learner.model.trainable_variables
+    optimizers = learner.optimizers_of(variables)
+    states = {id(one) for optimizer, its in optimizers for one in states_of(optimizer, its)}
+    counts = [one for optimizer, _ in optimizers for one in optimizer.variables if id(one) not in states]
+    input_type = learner.model.inputs[0].dtype
+
+    def begin(images: Any, labels: Any, draws: Any) -> tuple[Any, Any, Any]:
+        seen, targets = learner.prepared(conditions, images, labels, draws)
+        return ops.cast(seen, input_type), targets, as_pictures(seen)
+
+    def judge(sums: Any, sizes: Sequence[Any]) -> tuple[Any, Any]:
+        reason = guard.reason(sums[0], sizes)
+        return reason, told(sums, reason)
+
+    def end(reasons: Sequence[Any], sums: Any, rate: Any) -> Any:
+        # All of them are the same number, and there when every link has been updated.
+        reason = ops.max(ops.stack(list(reasons)))
+        for optimizer, _ in optimizers:
+            optimizer.learning_rate = guard.rate(rate)
+            optimizer.iterations.assign_add(ops.cast(ops.equal(reason, 0), optimizer.iterations.dtype))
+        guard.lower(reason)
+        return sums + 0 * reason
+
+    begun = backend.compiled(begin, [], kept_as=_named(kept_as, "begin"))
+    judged = backend.compiled(judge, [], kept_as=_named(kept_as, "judge"))
+    ended = backend.compiled(end, [*counts, *guard.variables], kept_as=_named(kept_as, "end"))
+    chain = backend.Chain(
+        [_link(learner, segment) for segment in segments(learner.model)],
+        learner.judged,
+        [*counts, *guard.variables],
+        size_of,
+        _named(kept_as, "links"),
+    )
+
+    def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
+        with warnings.catch_warnings():
+            # Of what a link is given to change, some may come back as it was.
+            warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
+            seen, targets, pictures = begun(images, labels, draws)
+            sums, sizes = chain.backward(chain.forward(seen), targets, weights)
+            reason, sums = judged(sums, sizes)
+            return ended(chain.update(reason, rate, decay), sums, rate), pictures
+
+    return step
+
+
+def _link(learner: Learner, segment: Segment) -> backend.Link:
+    """Return a segment as a link of the chain."""
+    layers = segment.layers
+    every = list({id(one): one for layer in layers for one in layer.variables}.values())
+    weights = {id(one) for layer in layers for one in layer._trainable_variables}  # noqa: SLF001  # of frozen layers too
+    trainable = {id(one) for one in learner.model.trainable_variables}
+    trained = [one for one in every if id(one) in trainable]
+    moved = [one for one in every if id(one) not in trainable and id(one) not in weights]
+    optimizers = learner.optimizers_of(trained)
+    averages = learner.average.of(every) if learner.average else []
+    states = [one for optimizer, its in optimizers for one in states_of(optimizer, its)]
+    # A step that is not applied moves no averages; generators go on all the same, so that the next step draws anew.
+    kept = [one for one in moved if "float" in str(one.dtype)]
+    generators = [one for one in moved if "float" not in str(one.dtype)]
+
+    def update(slopes: Sequence[Any], new: Sequence[Any], reason: Any, rate: Any, decay: Any) -> None:
+        by_variable = {id(variable): slope for variable, slope in zip(trained, slopes, strict=True)}
+        new_values = {id(variable): value for variable, value in zip(moved, new, strict=True)}
+
+        def make_final() -> None:
+            for variable in kept:
+                variable.assign(new_values[id(variable)])
+            learner.update(optimizers, by_variable, rate)
+            if learner.average:
+                learner.average.update(decay, averages)
+
+        for variable in generators:
+            variable.assign(new_values[id(variable)])
+        changed = [*trained, *states, *kept, *(average for average, _ in averages)]
+        backend.only_if(ops.equal(reason, 0), make_final, changed)
+
+    shares = [learner.rates.get(id(one), 1.0) for one in trained]
+    place = {id(one): place for place, (_, its) in enumerate(learner.optimizers) for one in its}
+    return backend.Link(
+        forward=segment.train,
+        update=update,
+        trained=trained,
+        moved=moved,
+        fixed=[one for one in every if id(one) not in trainable and id(one) in weights],
+        states=[*states, *(average for average, _ in averages)],
+        constants=np.asarray(segment.rates, "float32"),
+        facts=repr((segment.facts, shares, [place[id(one)] for one in trained])),
+    )
+
+
+def _named(kept_as: str | None, part: str) -> str | None:
+    return None if kept_as is None else f"{kept_as} chained {part}"
