@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import memory
 import pictures
 import strangers
 from disks import damage, full_disk, interrupted_run
@@ -57,7 +58,7 @@ def main() -> None:
             outcomes += damage(place, expected, interrupted)
     rows: list[Row] = [outcome.row for outcome in outcomes]
     if "inputs" in arguments.only:
-        rows += [make() for make in (*pictures.ROWS, *strangers.ROWS)]
+        rows += [make() for make in (*memory.ROWS, *pictures.ROWS, *strangers.ROWS)]
     rows.sort(key=lambda row: row.number)
     seconds = time.perf_counter() - start
     for row in rows:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from photofinish.config import BenchmarkSettings, CellSettings, resolve
 from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.memory import Probed
 from photofinish.data import Progress
 from photofinish.errors import PhotofinishError, SettingsError
 from photofinish.report import write_report
+from photofinish.report.memory import in_words
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
 from photofinish.runs.benchmark import BenchmarkRecord
+from photofinish.runs.memory import MemoryRecord
 from photofinish.storage.folders import building
 from photofinish.study.assumptions import Given
 from photofinish.study.benchmark.conduct import run_benchmark
@@ -24,10 +27,12 @@ from photofinish.study.cell import choose_backend
 from photofinish.study.cells import finished_run
 from photofinish.study.collect import collect
 from photofinish.study.execute import Observer, execute, refuse_another_run
+from photofinish.study.fitting import find_size, size_before
 from photofinish.study.forecast import Forecast, forecast
 from photofinish.study.joining import join_studies, require_joinable_into
 from photofinish.study.locks import only_one
 from photofinish.study.plan import Plan
+from photofinish.study.probing import with_size
 from photofinish.study.race import Race, prepare_race, run_race
 from photofinish.study.results import Results
 from photofinish.study.resuming import read_interrupted
@@ -182,6 +187,7 @@ def _race(
         recipe=resolved.recipe,
         backend=backend,  # type: ignore[arg-type]  # checked when the plan is made
         command=command,
+        probed=resolved.probed,
     )
 
 
@@ -286,7 +292,8 @@ def train(  # noqa: PLR0913  # as `compare`
             "training": resolved.training,
         }
     )
-    return _train_cell(cell, Path(output) if output else None, every, observer, progress)
+    asked = _Asked(cell, Path(output) if output else None, every, resolved.probed)
+    return _train_cell(asked, observer, progress)
 
 
 def resume(
@@ -318,25 +325,46 @@ def resume(
     folder = Path(run).resolve()
     observer = observer_for(begun.settings)
     with contextlib.chdir(begun.folder if Path(begun.folder).is_dir() else "."):
-        _, record = _train_cell(begun.settings, folder, every, observer, progress)
+        _, record = _train_cell(_Asked(begun.settings, folder, every, memory=begun.memory), observer, progress)
     return Path(run), record
 
 
-def _train_cell(
-    cell: CellSettings,
-    output: Path | None,
-    every: CheckpointEvery,
-    observer: Observer | None,
-    progress: Progress | None,
-) -> tuple[Path, RunRecord]:
+@dataclass(frozen=True)
+class _Asked:
+    """A single run as it was asked for.
+
+    Attributes:
+        cell: Its settings.
+        output: Its folder; None names one under `runs/`.
+        every: How often it is saved.
+        probed: Which setting is to be the largest that fits into memory.
+        memory: What was found to fit when it was begun.
+    """
+
+    cell: CellSettings
+    output: Path | None
+    every: CheckpointEvery
+    probed: Probed | None = None
+    memory: MemoryRecord | None = None
+
+
+def _train_cell(asked: _Asked, observer: Observer | None, progress: Progress | None) -> tuple[Path, RunRecord]:
     """Run one cell in a folder of its own."""
+    cell, observer = asked.cell, observer or Observer()
     prepared = prepare_race(Race((cell.model,), (cell.seed,), cell.data, cell.training, backend=cell.backend), progress)
     name = f"{cell_name(cell.model)}-{cell_name(prepared.record.name)}-seed-{cell.seed}"
-    folder = RunFolder(output or Path("runs") / name)
+    folder = RunFolder(asked.output or Path("runs") / name)
     with only_one(folder.path):
+        memory = asked.memory
+        if asked.probed:
+            memory = size_before(folder, asked.probed) or find_size(
+                [cell], asked.probed, prepared.record, prepared.folder, progress
+            )
+            cell = cell.but(training=with_size(cell.training, asked.probed, memory.found))
+            observer.note(cell, in_words(memory, cell.training))
         refuse_another_run(cell, prepared.record, folder)
         try:
-            record = execute(cell, prepared.folder, folder, observer or Observer(), every)
+            record = execute(cell, prepared.folder, folder, observer, asked.every, memory)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
                 f"{interrupt}. Or: photofinish train --resume {shlex.quote(str(folder.path))}"

@@ -67,6 +67,7 @@ def test_equal_cells_have_nothing_to_refuse() -> None:
     ("label", "changes", "says"),
     [
         ("Epochs", {"training": {"epochs": 7}}, "Epochs is 10 in ours and 7 in theirs"),
+        ("Micro batch size", {"training": {"micro_batch_size": 8}}, "Micro batch size is none in ours and 8 in theirs"),
         ("Image size", {"data": {"image_size": 64}}, "Image size is 32 in ours and 64 in theirs"),
         ("Precision", {"training": {"precision": "bfloat16"}}, "Precision is float32 in ours and bfloat16 in theirs"),
         (

@@ -17,7 +17,7 @@ from photofinish.backend.choice import (
     require_installed,
     select,
 )
-from photofinish.backend.device import device_name, is_idle, peak_device_memory, wait
+from photofinish.backend.device import device_name, is_idle, is_out_of_memory, peak_device_memory, wait
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "gradients",
     "import_keras_alone",
     "is_idle",
+    "is_out_of_memory",
     "keeps_programs",
     "no_gradient",
     "on_cpu",

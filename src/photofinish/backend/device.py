@@ -6,6 +6,11 @@ from typing import Any
 
 from photofinish.backend.choice import active, on_cpu
 
+# What JAX, TensorFlow and torch say when memory runs out.
+SAYS_OUT_OF_MEMORY = (
+    "RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "ut of memory", "bad_alloc", "t allocate memory",
+)  # fmt: skip
+
 
 def wait(value: Any) -> None:
     """Wait until the device has finished computing `value`."""
@@ -46,6 +51,19 @@ def is_idle(value: Any) -> bool:
     import torch
 
     return bool(torch.cuda.current_stream().query())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on the accelerator or here, whichever library says so.
+
+    Examples:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory"))
+        (True, True)
+        >>> is_out_of_memory(ValueError("too few memories"))
+        False
+    """
+    said = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or any(words in said for words in SAYS_OUT_OF_MEMORY)
 
 
 def peak_device_memory() -> int | None:

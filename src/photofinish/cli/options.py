@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from photofinish.config import BenchmarkSettings, DataSettings, Ramp, Settings, TrainingSettings
+from photofinish.config.memory import PROBED
 
 Panels = dict[str, type[Settings]]
 DATA_PANEL: Panels = {"Data": DataSettings}
@@ -65,7 +66,8 @@ def with_benchmark_settings(command: Callable[..., None]) -> Callable[..., None]
 
 def _option(group: type[Settings], name: str, panel: str) -> Any:
     """Return the annotation of an option for one setting."""
-    kind = _kind(group.model_fields[name].annotation)
+    is_probed = group is TrainingSettings and name in PROBED
+    kind = str if is_probed else _kind(group.model_fields[name].annotation)
     flag = f"--{name.replace('_', '-')}"
     declaration = f"{flag}/--no-{name.replace('_', '-')}" if kind is bool else flag
     information = typer.Option(

@@ -81,6 +81,7 @@ def plan(  # noqa: PLR0913  # each argument is an option
 
 def print_forecast(found: Forecast, console: Console) -> None:
     """Print what a race can show and what it costs."""
+    from photofinish.report.memory import in_words
     from photofinish.report.names import printable
 
     def say(text: str = "") -> None:
@@ -91,6 +92,8 @@ def print_forecast(found: Forecast, console: Console) -> None:
         f"{data.name}: {data.train} training, {data.validation} validation, {data.test} test pictures, "
         f"{len(data.classes)} classes; study folder {found.folder}"
     )
+    if found.memory:
+        say(in_words(found.memory, found.training))
     say()
     if found.detectable:
         pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs (Holm's correction)"

@@ -45,6 +45,7 @@ def compare(  # noqa: PLR0913  # each argument is an option
     from photofinish.cli.display import LineBoard, LiveBoard, PreparationProgress
     from photofinish.cli.tables import results_table
     from photofinish.errors import PhotofinishError
+    from photofinish.report.memory import in_words
     from photofinish.report.names import printable, with_short_names
     from photofinish.report.verdict import cost_sentence, verdict_sentence
 
@@ -59,6 +60,8 @@ def compare(  # noqa: PLR0913  # each argument is an option
             f"recipe {plan.recipe}, {plan.backend}; study folder {folder.path}",
             markup=False, highlight=False,
         )  # fmt: skip
+        if plan.memory:
+            console.print(printable(in_words(plan.memory, plan.training)), markup=False, highlight=False)
         board = (LiveBoard if console.is_terminal else LineBoard)(plan.cells(), console)
         boards.append(board)
         return board.__enter__()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from photofinish.config.memory import Probed, take_probed
 from photofinish.config.recipes import find_recipe
 from photofinish.config.settings import DataSettings, TrainingSettings
 from photofinish.errors import SettingsError, nearest
@@ -27,12 +28,14 @@ class Resolved:
         models: The recipe's models, none for `custom`.
         data: Which pictures.
         training: How to train.
+        probed: Which of these settings is only a beginning: the largest that fits into memory is to be found.
     """
 
     recipe: str
     models: tuple[str, ...]
     data: DataSettings
     training: TrainingSettings
+    probed: Probed | None = None
 
 
 def resolve(recipe: str | None = None, source: str | None = None, changes: Mapping[str, Any] | None = None) -> Resolved:
@@ -41,7 +44,8 @@ def resolve(recipe: str | None = None, source: str | None = None, changes: Mappi
     Args:
         recipe: Its name. None means `quick` on the digits, and our defaults on any other data.
         source: Name or path of the data; None takes the recipe's.
-        changes: Settings of `DataSettings` and `TrainingSettings` by name; they win.
+        changes: Settings of `DataSettings` and `TrainingSettings` by name; they win. `batch_size` or
+            `micro_batch_size` may be `auto`.
 
     Raises:
         SettingsError: A name is unknown or a value impossible; the nearest valid one is named.
@@ -54,7 +58,7 @@ def resolve(recipe: str | None = None, source: str | None = None, changes: Mappi
         ...
         photofinish.errors.SettingsError: unknown setting 'epoch': did you mean 'epochs'?
     """
-    changes = dict(changes or {})
+    changes, probed = take_probed(changes or {})
     for_data, for_training = _divide(changes)
     if source is not None:
         for_data["source"] = source
@@ -68,11 +72,11 @@ def resolve(recipe: str | None = None, source: str | None = None, changes: Mappi
     if recipe is None:
         size = SMALL_SIZE if for_data["source"] in SMALL_SOURCES else PHOTOGRAPH_SIZE
         data = DataSettings.of({"image_size": size, **for_data})
-        return Resolved(CUSTOM, (), data, TrainingSettings.of(for_training))
+        return Resolved(CUSTOM, (), data, TrainingSettings.of(for_training), probed)
     base = find_recipe(recipe)
     data, training = base.data.but(**for_data), base.training.but(**for_training)
-    changed = training != base.training or data != base.data.but(source=data.source)
-    return Resolved(f"{recipe} with changes" if changed else recipe, base.models, data, training)
+    changed = probed is not None or training != base.training or data != base.data.but(source=data.source)
+    return Resolved(f"{recipe} with changes" if changed else recipe, base.models, data, training, probed)
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:

@@ -61,7 +61,10 @@ class TrainingSettings(Settings):
     Attributes:
         epochs: Passes over the training pictures.
         steps: Train for so many steps instead, rounded to whole epochs.
-        batch_size: Pictures per step.
+        batch_size: Pictures per step, or `auto`: the largest power of two that fits into memory.
+        micro_batch_size: Pictures that pass through the network at once, a divisor of the batch size, or `auto`: the
+            largest that fits into memory; none is the whole batch. The gradients of a step's passes are summed;
+            BatchNormalization takes its statistics over one pass.
         train: What is trained: `all`; `head`, a new classifier on the frozen network, whose features are computed
             once; or `gradual`, first the head, then more and more of the network from the top.
         layer_decay: Factor by which the learning rate falls from each part of the network to the one below it;
@@ -100,6 +103,7 @@ class TrainingSettings(Settings):
     epochs: Annotated[int, Field(ge=1)] = 10
     steps: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
+    micro_batch_size: Annotated[int, Field(ge=1)] | None = None
     train: TrainName = "all"
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
     optimizer: OptimizerName = "adam"
@@ -127,6 +131,22 @@ class TrainingSettings(Settings):
     on_nonfinite: Literal["stop", "lower-rate"] = "stop"
 
     @property
+    def pictures_at_once(self) -> int:
+        """Pictures that pass through the network at once in training.
+
+        Examples:
+            >>> settings = TrainingSettings(batch_size=64, micro_batch_size=16)
+            >>> settings.pictures_at_once, settings.passes
+            (16, 4)
+        """
+        return self.micro_batch_size or self.batch_size
+
+    @property
+    def passes(self) -> int:
+        """Passes through the network in a training step."""
+        return self.batch_size // self.pictures_at_once
+
+    @property
     def is_augmented(self) -> bool:
         """Whether anything but its size makes a training picture another one from epoch to epoch.
 
@@ -151,6 +171,17 @@ class TrainingSettings(Settings):
         if self.layer_decay is not None:
             return self.layer_decay
         return GRADUAL_LAYER_DECAY if self.train == "gradual" else 1.0
+
+    @model_validator(mode="after")
+    def _divided(self) -> Self:
+        size = self.micro_batch_size
+        if size is not None and (size >= self.batch_size or self.batch_size % size):
+            smaller = [one for one in range(1, min(size, self.batch_size - 1) + 1) if self.batch_size % one == 0]
+            remedy = f"for example {smaller[-1]}, or leave it out" if smaller else "leave it out"
+            raise ValueError(
+                f"micro_batch_size={size} must be a divisor of batch_size={self.batch_size} and less than it: {remedy}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _progressive(self) -> Self:

@@ -24,10 +24,21 @@ def _falling(training: TrainingSettings) -> str:
     return "the same" if training.layer_decay_used == 1 else f"x {training.layer_decay_used:g}"
 
 
+def _at_once(training: TrainingSettings) -> str:
+    """Say in how many passes a step is taken, and over which pictures BatchNormalization takes its statistics."""
+    if training.passes == 1:
+        return "the whole batch"
+    return (
+        f"{training.pictures_at_once}, in {training.passes} passes a step; BatchNormalization takes its statistics "
+        f"over {training.pictures_at_once} pictures"
+    )
+
+
 TRAINING_WORDS: dict[str, tuple[str, Callable[[TrainingSettings], str]]] = {
     "epochs": ("Epochs", lambda training: "as many as the steps make" if training.steps else str(training.epochs)),
     "steps": ("Steps", lambda training: f"{training.steps:,}" if training.steps else "as many as the epochs have"),
     "batch_size": ("Batch size", lambda training: f"{training.batch_size} pictures"),
+    "micro_batch_size": ("Pictures at once", _at_once),
     "train": ("Trained", lambda training: _TRAINED[training.train]),
     "layer_decay": (
         "Learning rate from part to part downwards",

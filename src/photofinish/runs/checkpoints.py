@@ -29,6 +29,7 @@ from photofinish.config.base import Settings
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.config.settings import CellSettings
 from photofinish.errors import PhotofinishError
+from photofinish.runs.memory import MemoryRecord
 from photofinish.runs.records import DataRecord, EpochRecord, InterruptionRecord, NonFiniteStep
 from photofinish.storage import write_json
 from photofinish.storage.download import checksum
@@ -64,6 +65,7 @@ class Beginning(Settings):
         versions: Versions of Python and the libraries.
         every: How often it is saved.
         folder: The working folder, to which relative paths in the settings refer.
+        memory: What was found to fit into memory, where that was asked for; it decides nothing but the settings.
     """
 
     schema_version: Literal[1] = 1
@@ -73,6 +75,7 @@ class Beginning(Settings):
     versions: dict[str, str]
     every: CheckpointEvery
     folder: str
+    memory: MemoryRecord | None = None
 
     def differences(self, now: Beginning) -> list[str]:
         """Name what differs now and decides the result.

@@ -11,6 +11,7 @@ from photofinish.config.base import Settings
 from photofinish.config.settings import CellSettings
 from photofinish.errors import StudyError
 from photofinish.runs.load import LoadRecord
+from photofinish.runs.memory import MemoryRecord
 from photofinish.runs.stored import StoredRecord
 
 
@@ -197,6 +198,7 @@ class RunRecord(StoredRecord):
         load: What else the machine was doing.
         nonfinite_steps: Training steps that were not applied.
         interruptions: How often it was resumed, or None in records of earlier versions.
+        memory: What was found to fit into memory, where `auto` was asked for.
         error: Why it failed.
     """
 
@@ -223,6 +225,7 @@ class RunRecord(StoredRecord):
     load: LoadRecord | None = None
     nonfinite_steps: tuple[NonFiniteStep, ...] = ()
     interruptions: InterruptionRecord | None = None
+    memory: MemoryRecord | None = None
     error: str | None = None
 
     @property

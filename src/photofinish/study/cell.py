@@ -36,6 +36,7 @@ from photofinish.runs import (
     versions,
 )
 from photofinish.runs.checkpoints import KEPT, CheckpointStore
+from photofinish.runs.memory import MemoryRecord
 from photofinish.storage import require_free_space, write_text
 from photofinish.study.contact_sheet import write_sheet
 from photofinish.study.resuming import beginning
@@ -50,7 +51,7 @@ DEFAULT_EVERY = CheckpointEvery()
 PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def run_cell(
+def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
     settings: CellSettings,
     prepared: Path,
     folder: RunFolder,
@@ -59,6 +60,7 @@ def run_cell(
     on_epoch: Callable[[EpochRecord], None] = lambda _: None,
     note: Callable[[str], None] = lambda _: None,
     every: CheckpointEvery = DEFAULT_EVERY,
+    memory: MemoryRecord | None = None,
     started: float | None = None,
 ) -> RunRecord:
     """Run a cell from its settings to its stored predictions, from the last checkpoint where there is one.
@@ -71,6 +73,7 @@ def run_cell(
         on_epoch: Is given each epoch's figures, after they have been written.
         note: Is given a sentence for the user.
         every: How often the training is saved.
+        memory: What was found to fit into memory, where that was asked for.
         started: When the process started, on the clock of `time.perf_counter`; None is now.
 
     Returns:
@@ -93,7 +96,7 @@ def run_cell(
     needed = bytes_of_a_run(data.record, saved_bytes(entrant.model), checkpoints)
     require_free_space(folder.path, needed, "what a run writes (checkpoints, the trained model and its predictions)")
     store = CheckpointStore(folder.resume)
-    begun = beginning(settings, data.record, every)
+    begun = beginning(settings, data.record, every, memory)
     keeper = Keeper(store, begun, every, note, begin)
     leftovers = [folder.record, folder.metrics]
     if not store.checkpoints:
@@ -151,7 +154,8 @@ def run_cell(
     total = keeper.earlier_seconds + now - begin
     times = _times(trained, {"build": opened.build_seconds, "evaluate": now - start, "total": total})
     record = _record(settings, training, data.record, entrant, trained, images_per_second)
-    record = record.model_copy(update={"seconds": times, "load": watch.record(), "interruptions": keeper.interruptions})
+    changes = {"seconds": times, "load": watch.record(), "interruptions": keeper.interruptions, "memory": memory}
+    record = record.model_copy(update=changes)
     record.write(folder.record)
     # They are three times the size of what they led to, and nothing goes on from them any more.
     store.remove()

@@ -13,6 +13,7 @@ from photofinish.config import CellSettings
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
+from photofinish.runs.memory import MemoryRecord
 from photofinish.study.locks import LOCK, WORKER_LOCK
 from photofinish.study.processes import exit_in_words, worker_process
 from photofinish.study.resuming import how_to_go_on, refuse_to_go_on
@@ -20,6 +21,8 @@ from photofinish.study.worker import Message, Task
 
 DEFAULT_EVERY = CheckpointEvery()
 WORKER = "photofinish.study.worker"
+DIED = "its process ended with"
+"""So begins what is said of a worker that did not live to say it."""
 
 
 class Observer:
@@ -53,6 +56,7 @@ def execute(
     folder: RunFolder,
     observer: Observer,
     every: CheckpointEvery = DEFAULT_EVERY,
+    memory: MemoryRecord | None = None,
 ) -> RunRecord:
     """Run a cell in its own process, unless it was finished before; one that was interrupted goes on.
 
@@ -62,6 +66,7 @@ def execute(
         folder: The run folder.
         observer: Is told how it goes.
         every: How often its training is saved.
+        memory: What was found to fit into memory, for its record.
 
     Returns:
         The record in the run folder, finished or failed.
@@ -74,7 +79,9 @@ def execute(
         observer.skipped(cell, before)
         return before
     observer.started(cell)
-    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter(), every=every)
+    task = Task(
+        settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter(), every=every, memory=memory
+    )
 
     def hear(message: Message) -> None:
         if message.event:
@@ -175,5 +182,5 @@ def run_process(
                 hear(message)
         code = process.wait()
     if error is None and code != 0:
-        return f"its process ended with {exit_in_words(code)} (details in {log})"
+        return f"{DIED} {exit_in_words(code)} (details in {log})"
     return error

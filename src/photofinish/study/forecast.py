@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from photofinish.config import TrainingSettings
 from photofinish.config.base import Settings
 from photofinish.data import PreparedData, Progress
 from photofinish.errors import StudyError
 from photofinish.runs import DataRecord, StudyFolder, hardware
+from photofinish.runs.memory import MemoryRecord
 from photofinish.study.assumptions import Assumptions, Given, assumptions, measured_in
 from photofinish.study.cells import FinishedCell, read_cells, read_plan
 from photofinish.study.costs import from_study, measure
@@ -19,7 +21,7 @@ from photofinish.study.margins import Variances
 from photofinish.study.measuring import CellCost
 from photofinish.study.plan import Plan
 from photofinish.study.power import POWER
-from photofinish.study.race import Race, default_folder, join_plan, make_plan, prepare_race
+from photofinish.study.race import Race, default_folder, fit_plan, join_plan, make_plan, prepare_race
 from photofinish.study.statistics import LEVEL
 
 SEEDS_SHOWN = (1, 2, 3, 5, 10)
@@ -75,6 +77,8 @@ class Forecast(Settings):
         seconds: Of the whole race, or None where a model's cost is not known.
         peak_memory_bytes: Largest of any cell, or None likewise; cells run one after the other.
         like: The earlier study that figures were taken from, or None.
+        training: How every model would be trained.
+        memory: What was found to fit into memory, where that was asked for.
     """
 
     data: DataRecord
@@ -91,6 +95,8 @@ class Forecast(Settings):
     seconds: float | None
     peak_memory_bytes: int | None
     like: str | None
+    training: TrainingSettings
+    memory: MemoryRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -136,9 +142,9 @@ def forecast(
     """
     data = prepare_race(race, progress)
     plan = make_plan(race, data)
-    folder = StudyFolder(output or default_folder(plan))
+    folder = StudyFolder(output or default_folder(plan, race.probed))
     # Models and seeds that are in the folder already will be in the comparison too.
-    plan = join_plan(folder, plan)
+    plan = join_plan(folder, fit_plan(race, plan, folder, data, progress))
     earlier = _earlier(like, folder)
     measured = measured_in(earlier.name, earlier.finished, plan.models) if earlier else {}
     expected = assumptions(given or Given(), measured)
@@ -160,6 +166,8 @@ def forecast(
         seconds=sum(one.seconds or 0.0 for one in known) if len(known) == len(costs) else None,
         peak_memory_bytes=max((one.cost.peak_memory_bytes for one in known if one.cost), default=None),
         like=earlier.name if earlier else None,
+        training=plan.training,
+        memory=plan.memory,
     )
 
 

@@ -235,6 +235,7 @@ def _joined_plan(studies: Sequence[_Study], taken: dict[Member, _Study], command
         models=models,
         seeds=tuple(sorted({seed for study in studies for seed in study.plan.seeds})),
         recipe=", ".join(dict.fromkeys(study.plan.recipe for study in studies)),
+        memory=None,
         training=first.training.but(weights=_weights(studies, models)),
         command=command or "; ".join(study.plan.command for study in studies),
         later_commands=(),

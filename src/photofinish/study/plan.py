@@ -9,6 +9,7 @@ from pydantic import Field
 from photofinish.config.base import Settings
 from photofinish.config.settings import BackendName, CellSettings, DataSettings, TrainingSettings
 from photofinish.runs import DataRecord
+from photofinish.runs.memory import MemoryRecord
 
 
 class JoinedStudy(Settings):
@@ -53,6 +54,7 @@ class Plan(Settings):
         later_commands: The command lines by which models and seeds joined.
         seeds_joined: Whether seeds joined after results had been seen.
         sources: SHA-256 of every file that decides what a model is: people's own models, and weight files.
+        memory: What was found to fit into memory, where that was asked for.
         joined: The studies behind a joined one, whose cells need not be all of models x seeds; otherwise none.
     """
 
@@ -70,6 +72,7 @@ class Plan(Settings):
     later_commands: tuple[str, ...] = ()
     seeds_joined: bool = False
     sources: dict[str, str] = Field(default_factory=dict)
+    memory: MemoryRecord | None = None
     joined: tuple[JoinedStudy, ...] = ()
 
     @property

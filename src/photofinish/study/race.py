@@ -11,6 +11,7 @@ from pathlib import Path
 from photofinish import backend
 from photofinish.config import DataSettings, TrainingSettings, is_custom, weights_by_model, weights_for
 from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.memory import AUTO, Probed
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, Progress, prepare
 from photofinish.errors import SettingsError, StudyError
@@ -21,10 +22,12 @@ from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.evidence import evidence_of
 from photofinish.study.execute import DEFAULT_EVERY, Observer, execute
+from photofinish.study.fitting import find_size
 from photofinish.study.gallery import choose
 from photofinish.study.locks import LOCK, only_one
 from photofinish.study.pictures import store_pictures
 from photofinish.study.plan import Plan
+from photofinish.study.probing import with_size
 from photofinish.study.results import Results
 from photofinish.study.resuming import refuse_to_go_on
 from photofinish.study.sources import hash_sources
@@ -42,6 +45,7 @@ class Race:
         recipe: Where the settings came from, or `custom`.
         backend: The library that Keras computes with.
         command: The command line, for whoever wants to repeat it.
+        probed: Which setting of the training is to be the largest that fits into memory.
     """
 
     models: tuple[str, ...]
@@ -51,6 +55,7 @@ class Race:
     recipe: str = "custom"
     backend: BackendName = "jax"
     command: str = ""
+    probed: Probed | None = None
 
 
 def run_race(
@@ -79,16 +84,17 @@ def run_race(
     """
     data = prepare_race(race, progress)
     plan = make_plan(race, data)
-    folder = StudyFolder(output or default_folder(plan))
+    folder = StudyFolder(output or default_folder(plan, race.probed))
     with only_one(folder.path):
-        plan = join_plan(folder, plan)
+        plan = join_plan(folder, fit_plan(race, plan, folder, data, progress))
         for cell in plan.cells():
             refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed))
         write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
         audit_study(folder, plan, data, race.data.source, progress)
         observer = observer_for(plan, folder)
         records = [
-            execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer, every) for cell in plan.cells()
+            execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer, every, plan.memory)
+            for cell in plan.cells()
         ]
         if all(record.status == "failed" for record in records):
             raise StudyError(f"every cell failed; the first said: {records[0].error}")
@@ -181,7 +187,27 @@ def make_plan(race: Race, data: PreparedData) -> Plan:
     )
 
 
-def default_folder(plan: Plan) -> Path:
+def fit_plan(race: Race, plan: Plan, folder: StudyFolder, data: PreparedData, progress: Progress | None) -> Plan:
+    """Return the plan with the batch that fits, where that was asked for: what its folder has already, or found now.
+
+    Raises:
+        StudyError: The folder holds something else than a plan.
+        PhotofinishError: A model cannot be trained, or not even one picture fits.
+    """
+    if race.probed is None:
+        return plan
+    if folder.plan.exists():
+        # All cells have the same; whatever joins them has it too.
+        before = read_plan(folder)
+        names = ("batch_size", "micro_batch_size") if race.probed == "batch_size" else ("micro_batch_size",)
+        return plan.but(training=plan.training.but(**{name: getattr(before.training, name) for name in names}))
+    require_empty(folder)
+    cells = [cell for cell in plan.cells() if cell.seed == plan.seeds[0]]
+    memory = find_size(cells, race.probed, data.record, data.folder, progress)
+    return plan.but(training=with_size(plan.training, race.probed, memory.found), memory=memory)
+
+
+def default_folder(plan: Plan, probed: Probed | None = None) -> Path:
     """Return `studies/<data>-<recipe>-<hash>`: the same plan has the same folder, so that it is resumed.
 
     Models and seeds are not part of it, because more of them may join; nor is where the pictures lie.
@@ -189,7 +215,8 @@ def default_folder(plan: Plan) -> Path:
     content = [
         plan.backend,
         plan.data_settings.model_dump(exclude={"source"}),
-        plan.training.model_dump(),
+        # What will be found to fit is not known when the folder is looked for.
+        plan.training.model_dump() | ({str(probed): AUTO} if probed else {}),
         plan.data.fingerprint,
     ]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
@@ -203,8 +230,7 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
         StudyError: The folder belongs to another plan; the differences are named.
     """
     if not folder.plan.exists():
-        if folder.path.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
-            raise StudyError(f"{folder.path} is not empty and not a study; choose another --output")
+        require_empty(folder)
         return plan
     before = read_plan(folder)
     if before.joined:
@@ -225,6 +251,16 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
         seeds_joined=before.seeds_joined or (seeds != before.seeds and folder.results.exists()),
         sources=before.sources | plan.sources,
     )
+
+
+def require_empty(folder: StudyFolder) -> None:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        StudyError: It does.
+    """
+    if folder.path.exists() and any(path.name != LOCK for path in folder.path.iterdir()):
+        raise StudyError(f"{folder.path} is not empty and not a study; choose another --output")
 
 
 def _joined(before: Sequence, now: Sequence) -> tuple:  # type: ignore[type-arg]  # of names or of numbers, kept as they are

@@ -9,17 +9,21 @@ from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, RunFolder, RunRecord, StudyFolder, versions
 from photofinish.runs.checkpoints import Beginning, CheckpointStore
+from photofinish.runs.memory import MemoryRecord
 from photofinish.storage.sealed import DamagedError
 from photofinish.study.sources import hash_sources
 
 
-def beginning(cell: CellSettings, data: DataRecord, every: CheckpointEvery) -> Beginning:
+def beginning(
+    cell: CellSettings, data: DataRecord, every: CheckpointEvery, memory: MemoryRecord | None = None
+) -> Beginning:
     """Return what a run that is begun now is begun with.
 
     Args:
         cell: Its settings.
         data: The pictures.
         every: How often it is saved.
+        memory: What was found to fit into memory, where that was asked for.
     """
     return Beginning(
         settings=cell,
@@ -28,6 +32,7 @@ def beginning(cell: CellSettings, data: DataRecord, every: CheckpointEvery) -> B
         versions=versions(),
         every=every,
         folder=str(Path.cwd()),
+        memory=memory,
     )
 
 

@@ -74,6 +74,8 @@ TRAINING_SETTINGS: dict[str, Rule] = {
     "epochs": _EQUAL,
     "steps": Rule(Kind.EQUAL, "Steps asked for"),
     "batch_size": _EQUAL,
+    # BatchNormalization takes its statistics over it.
+    "micro_batch_size": _EQUAL,
     "train": Rule(Kind.EQUAL, "Trained part"),
     "layer_decay": _EQUAL,
     "optimizer": _EQUAL,

@@ -43,6 +43,7 @@ def warnings_of(
         *_leaked(plan, models, audit),
         *_not_applied(finished),
         *_treatment(plan, finished),
+        *_passes(plan, finished),
         *_unfolded(plan, finished),
         *_features(plan, finished),
         *_joined(plan),
@@ -219,6 +220,17 @@ def _treatment(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
         yield (
             f"The run was short, so BatchNormalization's averages were estimated anew from training pictures "
             f"before evaluation ({anew})."
+        )
+
+
+def _passes(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
+    training = plan.training
+    names = _models(plan, finished, lambda record: record.settings.training.passes > 1)
+    if names:
+        yield (
+            f"Each training step of {names} took its {training.batch_size} pictures in {training.passes} passes of "
+            f"{training.pictures_at_once}: the gradients are those of the whole batch, but BatchNormalization, where a "
+            "network has it, took its statistics over one pass."
         )
 
 

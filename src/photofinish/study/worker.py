@@ -1,7 +1,7 @@
 """The process of one cell: reads its task from standard input, tells its progress on standard output.
 
-Each line of output is a JSON object with one of the keys `event`, `epoch`, `note`, `measured` and `error`. Whatever the
-libraries print goes to the cell's log.
+Each line of output is a JSON object with one of the keys `event`, `epoch`, `note`, `measured`, `trial` and `error`.
+Whatever the libraries print goes to the cell's log.
 
 SIGTERM ends it: at once where there is nothing to save, and in training after a checkpoint.
 """
@@ -12,6 +12,7 @@ import contextlib
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -19,16 +20,19 @@ from photofinish import backend
 from photofinish.config import CellSettings, Settings
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.errors import PhotofinishError, StopRequestedError
-from photofinish.runs import RunFolder, StageEvent
+from photofinish.runs import Notify, RunFolder, StageEvent
+from photofinish.runs.memory import MemoryRecord
 from photofinish.study.cell import run_cell
 from photofinish.study.locks import only_worker
 from photofinish.study.measuring import measure_cell
+from photofinish.study.probing import Probe, probe_cell
 from photofinish.study.processes import first_line, keep_output_for_messages
 from photofinish.study.resuming import how_to_go_on
 
 EXIT_KNOWN_ERROR = 1
 EXIT_DEFECT = 70
 EXIT_STOPPED = 75
+HOW_TO_FIT = "find the largest batch that fits with --batch-size auto, or keep the batch with --micro-batch-size auto"
 
 
 class Task(Settings):
@@ -41,6 +45,8 @@ class Task(Settings):
         started: When the process was started, on the clock of `time.perf_counter`, which all processes share.
         every: How often the training is saved.
         only_measure: Whether to time a few steps of the cell instead of running it.
+        probe: What to try of the cell instead of running it, to see whether it fits into memory.
+        memory: What was found to fit, for the record.
     """
 
     settings: CellSettings
@@ -49,6 +55,8 @@ class Task(Settings):
     started: float
     every: CheckpointEvery = CheckpointEvery()
     only_measure: bool = False
+    probe: Probe | None = None
+    memory: MemoryRecord | None = None
 
 
 class Message(Settings):
@@ -58,6 +66,7 @@ class Message(Settings):
     epoch: dict[str, object] | None = None
     note: str | None = None
     measured: dict[str, object] | None = None
+    trial: dict[str, object] | None = None
     error: str | None = None
 
 
@@ -112,20 +121,7 @@ def main() -> int:
     try:
         backend.select(task.settings.backend)
         backend.import_keras_alone()
-        if task.only_measure:
-            say(Message(measured=measure_cell(task.settings, task.prepared, notify, task.started).model_dump()))
-            return 0
-        with only_worker(folder):
-            run_cell(
-                task.settings,
-                task.prepared,
-                folder,
-                notify=notify,
-                on_epoch=lambda record: say(Message(epoch=record.model_dump())),
-                note=note,
-                every=task.every,
-                started=task.started,
-            )
+        _do(task, notify, note, say)
     except StopRequestedError:
         say(Message(error=how_to_go_on(folder)))
         return EXIT_STOPPED
@@ -138,9 +134,32 @@ def main() -> int:
         return EXIT_KNOWN_ERROR
     except Exception as error:  # noqa: BLE001  # the last line of defence: to the log in full, to the parent in a line
         traceback.print_exc()
-        say(Message(error=f"{type(error).__name__}: {first_line(error)} (details in {folder.log})"))
+        reason = f"memory ran out; {HOW_TO_FIT}" if backend.is_out_of_memory(error) else type(error).__name__
+        say(Message(error=f"{reason}: {first_line(error)} (details in {folder.log})"))
         return EXIT_DEFECT
     return 0
+
+
+def _do(task: Task, notify: Notify, note: Callable[[str], None], say: Callable[[Message], None]) -> None:
+    """Do what a task is."""
+    settings, prepared, folder = task.settings, task.prepared, RunFolder(task.folder)
+    if task.only_measure:
+        say(Message(measured=measure_cell(settings, prepared, notify, task.started).model_dump()))
+    elif task.probe:
+        probe_cell(settings, prepared, task.probe, notify, lambda trial: say(Message(trial=trial.model_dump())))
+    else:
+        with only_worker(folder):
+            run_cell(
+                settings,
+                prepared,
+                folder,
+                notify=notify,
+                on_epoch=lambda record: say(Message(epoch=record.model_dump())),
+                note=note,
+                every=task.every,
+                memory=task.memory,
+                started=task.started,
+            )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from photofinish import backend
 from photofinish.models.segments import Segment, segments
 from photofinish.training.nonfinite import size_of, told
 from photofinish.training.optimizers import states_of
+from photofinish.training.parts import Learner, as_pictures
 from photofinish.training.stages import Conditions
-from photofinish.training.step import Learner, as_pictures
 
 # Seconds that a segment which shares its programs spares before the first step, and that every segment costs in each
 # step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).

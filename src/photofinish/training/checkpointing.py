@@ -21,7 +21,7 @@ from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import InterruptionRecord
 from photofinish.runs.checkpoints import Beginning, CheckpointRecord, CheckpointStore, whole_checkpoints
 from photofinish.training.course import Course
-from photofinish.training.step import Learner
+from photofinish.training.parts import Learner
 from photofinish.training.totals import Totals
 
 CLOCK, PICTURES = "clock", "first_pictures"

@@ -100,7 +100,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
     layers = anatomy_for(entrant, model, name, settings)
     unfolds = entrant.weights not in {RANDOM, OWN} and is_folded(model)
     if unfolds:
-        pictures = first_batches(data, settings.batch_size, seed)
+        pictures = first_batches(data, settings.pictures_at_once, seed)
         unfold(model, functools.partial(resize, size=image_size), pictures)
 
     def record_with_features(epoch: EpochRecord) -> None:

@@ -33,10 +33,11 @@ from photofinish.training.losses import cross_entropy, smoothed_targets
 from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAverage, reestimate_statistics
 from photofinish.training.nonfinite import Guard, Shown, require_few
 from photofinish.training.optimizers import build_optimizer
+from photofinish.training.parts import SHOWN, Learner
 from photofinish.training.programs import step_facts
 from photofinish.training.schedules import learning_rate
 from photofinish.training.stages import Conditions, Stage, stages_of
-from photofinish.training.step import SHOWN, Learner, compile_step
+from photofinish.training.step import compile_step
 
 Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
 NOT_CUT = Anatomy()
@@ -161,7 +162,8 @@ class Trainer:
         course: How far it has come.
         clock: Where the time went.
         predictor: The compiled network, which validates.
-        is_chained: Whether it is trained segment by segment: as told, or where that pays for so short a training.
+        is_chained: Whether it is trained segment by segment: as told, or where that pays for so short a training; never
+            where a step is in several passes.
         reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
     """
 
@@ -203,7 +205,8 @@ class Trainer:
         self.course = Course(lowers_rate=lowers_rate)
         self.clock = self.course.clock
         self.is_compiled = False
-        self.is_chained = pays(model, settings.epochs * self.steps_per_epoch) if chained is None else chained
+        steps = settings.epochs * self.steps_per_epoch
+        self.is_chained = settings.passes == 1 and (pays(model, steps) if chained is None else chained)
         self.reestimation_compile_seconds = 0.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
@@ -334,7 +337,7 @@ class Trainer:
             self.average.swap()
         if not reestimates(self.settings, self.course.steps):
             return False
-        pictures = first_batches(self.data, self.settings.batch_size, self.seed)
+        pictures = first_batches(self.data, self.settings.pictures_at_once, self.seed)
         ends = [time.perf_counter()]
 
         def notify(done: int) -> None:

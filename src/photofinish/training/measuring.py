@@ -136,7 +136,7 @@ def _seconds_a_batch(predictor: Predictor, data: PreparedData, indices: NDArray[
 
 def _measure_reestimation(trainer: Trainer) -> tuple[float, float]:
     """Return the seconds to estimate BatchNormalization's averages, and those of compiling."""
-    pictures = first_batches(trainer.data, trainer.settings.batch_size, trainer.seed)
+    pictures = first_batches(trainer.data, trainer.settings.pictures_at_once, trainer.seed)
     ends = [time.perf_counter()]
     reestimate_statistics(
         trainer.model, trainer.prepare, pictures[:BATCHES], lambda _: ends.append(time.perf_counter())

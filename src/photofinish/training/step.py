@@ -1,98 +1,14 @@
-"""One training step: augment, mix, differentiate, update."""
+"""One training step, compiled: of the whole batch at once, or in several passes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import keras
-from keras import ops
-
 from photofinish import backend
-from photofinish.config import TrainingSettings
-from photofinish.data.augment import augment, mix
-from photofinish.training.losses import cross_entropy, smoothed_targets
-from photofinish.training.moving_averages import WeightAverage
-from photofinish.training.nonfinite import Guard
+from photofinish.training.parts import Learner, Parts, as_pictures
+from photofinish.training.passes import StepInPasses
 from photofinish.training.stages import Conditions
-
-# So many pictures of a batch are handed back as the network saw them.
-SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Learner:
-    """What is trained, and with what.
-
-    Attributes:
-        model: From pictures of 0-255 (or features) to logits.
-        optimizers: For what is trained from the same stage on one each, with its variables: an optimiser that counts
-            steps, as Adam does, must not count those before.
-        average: The moving average of the weights, or None.
-        rates: For a variable's `id` the share of the learning rate it gets, where that is not 1.
-        settings: How to train.
-        classes: Number of classes.
-        guard: Takes back a step whose loss or gradient is not finite.
-    """
-
-    model: keras.Model
-    optimizers: Sequence[tuple[keras.optimizers.Optimizer, Sequence[Any]]]
-    average: WeightAverage | None
-    rates: Mapping[int, float]
-    settings: TrainingSettings
-    classes: int
-    guard: Guard
-
-    def optimizers_of(self, variables: Sequence[Any]) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
-        """Return the optimisers of these variables, with those of them that each one has."""
-        wanted = {id(variable) for variable in variables}
-        shares = [(one, [variable for variable in its if id(variable) in wanted]) for one, its in self.optimizers]
-        return [(one, its) for one, its in shares if its]
-
-    def prepared(self, conditions: Conditions, images: Any, labels: Any, draws: Any) -> tuple[Any, Any]:
-        """Augment and mix a batch; return what the network sees and the targets. Part of a compiled step."""
-        targets = smoothed_targets(labels, self.classes, self.settings.label_smoothing)
-        if self.settings.train == "head":
-            return images, targets
-        seen = augment(images, draws, conditions.augmentation, conditions.image_size)
-        return mix(seen, targets, draws, conditions.augmentation)
-
-    def judged(self, logits: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
-        """Return the loss of a batch and its sums: of losses, number right, number of pictures. Part of a step.
-
-        The loss is divided by the batch size, not by the pictures that count: each weighs the same all through
-        an epoch.
-        """
-        logits = ops.cast(logits, "float32")
-        losses = cross_entropy(targets, logits) * weights
-        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.argmax(targets, axis=-1)), "float32")
-        sums = ops.stack([ops.sum(losses), ops.sum(right * weights), ops.sum(weights)])
-        return ops.sum(losses) / self.settings.batch_size, sums
-
-    def update(
-        self,
-        optimizers: Sequence[tuple[keras.optimizers.Optimizer, Sequence[Any]]],
-        gradients: Mapping[int, Any],
-        rate: Any,
-    ) -> None:
-        """Let optimisers change variables, some of them by a share of the learning rate only. Part of a compiled step.
-
-        Every update of every optimiser, weight decay included, is in proportion to the rate, so that going a share of
-        the way is the same as a smaller rate.
-
-        Args:
-            optimizers: With their variables.
-            gradients: By the `id` of a variable.
-            rate: The learning rate.
-        """
-        for optimizer, variables in optimizers:
-            optimizer.learning_rate = self.guard.rate(rate)
-            slowed = [(one, self.rates[id(one)]) for one in variables if id(one) in self.rates]
-            before = [backend.value_now(variable) for variable, _ in slowed]
-            optimizer.apply([gradients[id(variable)] for variable in variables], list(variables))
-            for (variable, share), old in zip(slowed, before, strict=True):
-                variable.assign(old + share * (variable.value - old))
 
 
 def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
@@ -109,44 +25,16 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
         (of losses, number right, number of pictures; why the step was not applied, or 0) and the first pictures as the
         network saw them.
     """
-    model, average, guard = learner.model, learner.average, learner.guard
-    variables = model.trainable_variables
-    optimizers = learner.optimizers_of(variables)
-    states = [variable for optimizer, _ in optimizers for variable in optimizer.variables]
-    averages = average.variables if average else []
-    moving = moving_variables(model)
+    parts = Parts(learner, conditions)
+    if learner.settings.passes > 1:
+        return StepInPasses(parts, learner.settings.passes, kept_as)
 
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
-        kept = guard.keep(moving)
-        seen, targets = learner.prepared(conditions, images, labels, draws)
-
-        def objective() -> tuple[Any, Any]:
-            loss, sums = learner.judged(model(seen, training=True), targets, weights)
-            return loss + sum(model.losses), sums
-
-        sums, gradients = backend.gradients(objective, variables)
+        kept = learner.guard.keep(parts.moving)
+        seen, targets = parts.prepare(images, labels, draws)
+        sums, gradients = parts.slopes(seen, targets, weights)
         with backend.no_gradient():
-            by_variable = {id(variable): slope for variable, slope in zip(variables, gradients, strict=True)}
-
-            def update() -> None:
-                learner.update(optimizers, by_variable, rate)
-                if average:
-                    average.update(decay)
-
-            sums = guard.settle(kept, update, [*variables, *states, *averages], sums, gradients)
+            sums = parts.settle(kept, sums, gradients, rate, decay)
         return sums, as_pictures(seen)
 
-    return backend.compiled(step, [*model.variables, *states, *averages, *guard.variables], kept_as=kept_as)
-
-
-def moving_variables(model: keras.Model) -> list[Any]:
-    """Return what changes in a step besides what is trained: BatchNormalization's averages.
-
-    Generators are not among them: they go on whatever becomes of a step, so that the next one draws anew.
-    """
-    return [one for one in model.variables if not one.trainable and "float" in str(one.dtype)]
-
-
-def as_pictures(seen: Any) -> Any:
-    """Return the first pictures as they are stored; of features, whatever becomes of them is not looked at."""
-    return ops.cast(ops.clip(ops.round(seen[:SHOWN]), 0, 255), "uint8")
+    return backend.compiled(step, parts.assigned, kept_as=kept_as)
