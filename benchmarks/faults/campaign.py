@@ -1,6 +1,6 @@
 """Break trainings in every way that a machine does, and see what comes of it.
 
-Command: `python benchmarks/faults/campaign.py [--kills 50] [--stops 10] [--only interruptions disks inputs]`
+Command: `python benchmarks/faults/campaign.py [--kills 50] [--stops 10] [--only interruptions disks changes inputs]`
 
 Every fault is real: processes are killed at the command line's worker, signals are sent, a small disk in memory runs
 full (that needs root and is skipped otherwise), bytes are changed, hostile files are handed over. What a training ends
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import memory
 import pictures
 import strangers
+from changes import changed_bytes
 from disks import damage, full_disk, interrupted_run
 from interruptions import kills, stops
 from row import Row
@@ -30,7 +31,7 @@ from saving import save
 from photofinish.runs import RunFolder, RunRecord
 from runs import Outcome, Place, result
 
-PARTS = ("interruptions", "disks", "inputs")
+PARTS = ("interruptions", "disks", "changes", "inputs")
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
             interrupted = interrupted_run(place)
             outcomes += full_disk(place, expected, interrupted)
             outcomes += damage(place, expected, interrupted)
+        if "changes" in arguments.only:
+            outcomes += changed_bytes(place)
     rows: list[Row] = [outcome.row for outcome in outcomes]
     if "inputs" in arguments.only:
         rows += [make() for make in (*memory.ROWS, *pictures.ROWS, *strangers.ROWS)]

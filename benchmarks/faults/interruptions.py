@@ -11,8 +11,8 @@ from photofinish.runs import RunFolder, RunRecord
 from runs import Outcome, Place, ledger_problem, result
 
 IN_A_SAVE = (
-    "safetensors.numpy:save_file",
-    "photofinish.runs.checkpoints:checksum",
+    "photofinish.storage.tensors:write_chunk",
+    "photofinish.runs.checkpoints:write_tensors",
     "photofinish.storage.folders:_sync",
     "photofinish.storage.folders:_put_in_place",
     "photofinish.storage.folders:sync_folder",
@@ -26,7 +26,9 @@ MOST_SECONDS = 30.0
 
 def _faults(count: int, draw: random.Random) -> list[str]:
     """Return so many kills: two fifths in a save, a tenth while going on, the others in steps."""
-    saves = [f"{draw.choice(IN_A_SAVE)}:{draw.randint(1, 3)}" for _ in range(count * 2 // 5)]
+    places = [draw.choice(IN_A_SAVE) for _ in range(count * 2 // 5)]
+    # A save writes some thirty chunks, and does everything else once.
+    saves = [f"{place}:{draw.randint(1, 60 if place.endswith(':write_chunk') else 3)}" for place in places]
     restores = [f"{draw.choice(IN_GOING_ON)}:1" for _ in range(count // 10)]
     steps = [f"{IN_A_STEP}:{draw.randint(2, 12)}" for _ in range(count - len(saves) - len(restores))]
     faults = [*saves, *restores, *steps]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from photofinish.errors import PhotofinishError
+
 
 @dataclass(frozen=True)
 class Row:
@@ -21,6 +23,15 @@ class Row:
     fault: str
     figure: str
     passed: bool
+
+
+def refused_in_words(action: Callable[[], object]) -> bool:
+    """Return whether an action is refused as users are told of it; any other error goes on."""
+    try:
+        action()
+    except PhotofinishError:
+        return True
+    return False
 
 
 def show(rows: Sequence[Callable[[], Row]]) -> int:

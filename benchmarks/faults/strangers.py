@@ -25,9 +25,7 @@ import h5py
 import numpy as np
 import safetensors.numpy
 from PIL import Image
-from row import Row, show
-
-from photofinish.errors import PhotofinishError
+from row import Row, refused_in_words, show
 
 OWN = """
 import keras
@@ -101,7 +99,7 @@ def hostile_weights() -> Row:
             file["kernel:0"] = np.ones((3, 3, 3, 32), np.float32)
         for name in names:
             path = _HOSTILE[name](root, trace, secret)
-            refused += _refused(lambda path=path: build("mobilenetv2-0.35", Head(5), weights=str(path), seed=0))
+            refused += refused_in_words(lambda path=path: build("mobilenetv2-0.35", Head(5), weights=str(path), seed=0))
         executed = trace.exists()
     figure = f"{refused} of {len(names)} refused, something executed: {executed}"
     return Row(11, f"weight files: {', '.join(names)}", figure, refused == len(names) and not executed)
@@ -126,14 +124,6 @@ def two_writers() -> Row:
     refused = second.returncode == 1 and "is in use by another photofinish process" in second.stderr
     figure = f"second refused: {refused}; free after kill -9 of the first: {is_free}"
     return Row(12, "two runs in one folder", figure, refused and is_free)
-
-
-def _refused(action: Callable[[], object]) -> bool:
-    try:
-        action()
-    except PhotofinishError:
-        return True
-    return False
 
 
 def _pickled(root: Path, trace: Path, _: Path) -> Path:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photofinish.config import BenchmarkSettings, CellSettings, resolve
+from photofinish.config import BenchmarkSettings, CellSettings, is_custom, resolve
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.config.memory import Probed
 from photofinish.data import Progress
-from photofinish.errors import PhotofinishError, SettingsError
+from photofinish.data.sources import KNOWN_SOURCES
+from photofinish.errors import DataError, PhotofinishError, SettingsError
 from photofinish.report import write_report
 from photofinish.report.memory import in_words
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
@@ -299,16 +300,21 @@ def train(  # noqa: PLR0913  # as `compare`
 def resume(
     run: str | Path,
     *,
+    model: str | None = None,
+    data: str | Path | None = None,
     observer_for: Callable[[CellSettings], Observer] = lambda _: Observer(),
     progress: Progress | None = None,
     checkpoint_every: float | str | None = None,
 ) -> tuple[Path, RunRecord]:
     """Go on with a training that was interrupted, from its last checkpoint, to the same result.
 
-    Its settings come from its folder. Relative paths in them mean what they meant when it was begun.
+    Its settings come from its folder, which may have been moved. Relative paths in them mean what they meant when it
+    was begun, or start from the current folder where that one is gone.
 
     Args:
         run: The run folder; those of a study are its `cells/<model>/seed-<k>`.
+        model: Where your own model lies now, as `path/to/model.py:function`; None is where it lay. It must be the same.
+        data: Where the pictures lie now; None is where they lay. They must be the same.
         observer_for: Makes what is told how the run fares.
         progress: Is told of downloads and preparation.
         checkpoint_every: As for `compare`; None keeps what it was begun with.
@@ -323,10 +329,41 @@ def resume(
     begun = read_interrupted(Path(run))
     every = begun.every if checkpoint_every is None else CheckpointEvery.parse(checkpoint_every)
     folder = Path(run).resolve()
-    observer = observer_for(begun.settings)
+    settings = begun.settings
+    if data is not None:
+        settings = settings.but(data=settings.data.but(source=_from_here(str(data))))
+    if model is not None:
+        settings = settings.but(model=_from_here(model))
+    observer = observer_for(settings)
     with contextlib.chdir(begun.folder if Path(begun.folder).is_dir() else "."):
-        _, record = _train_cell(_Asked(begun.settings, folder, every, memory=begun.memory), observer, progress)
+        _require_found(Path(run), settings)
+        asked = _Asked(settings, folder, every, memory=begun.memory, resumes=True)
+        _, record = _train_cell(asked, observer, progress)
     return Path(run), record
+
+
+def _from_here(named: str) -> str:
+    """Return a path as it is called from any folder, and whatever is no path as it is."""
+    path, colon, function = named.rpartition(":") if is_custom(named) else (named, "", "")
+    place = Path(path).expanduser()
+    return f"{place.resolve()}{colon}{function}" if place.exists() else named
+
+
+def _require_found(run: Path, settings: CellSettings) -> None:
+    """Refuse a run to go on whose pictures or own model were moved, and say how to name their new place.
+
+    Raises:
+        DataError: The pictures are not where they lay.
+        SettingsError: The file of the model is not where it lay.
+    """
+    source, model = settings.data.source, settings.model
+    if source not in KNOWN_SOURCES and not Path(source).expanduser().exists():
+        raise DataError(f"the pictures of {run} lay in {source}, which is not there; name their place with --data")
+    if is_custom(model) and not Path(model.rpartition(":")[0]).is_file():
+        raise SettingsError(
+            f"the model of {run} lay in {model}, which is not there; name its place before --resume, as "
+            "path/to/file.py:function"
+        )
 
 
 @dataclass(frozen=True)
@@ -339,6 +376,7 @@ class _Asked:
         every: How often it is saved.
         probed: Which setting is to be the largest that fits into memory.
         memory: What was found to fit when it was begun.
+        resumes: Whether it goes on with a run that was begun.
     """
 
     cell: CellSettings
@@ -346,6 +384,7 @@ class _Asked:
     every: CheckpointEvery
     probed: Probed | None = None
     memory: MemoryRecord | None = None
+    resumes: bool = False
 
 
 def _train_cell(asked: _Asked, observer: Observer | None, progress: Progress | None) -> tuple[Path, RunRecord]:
@@ -362,7 +401,7 @@ def _train_cell(asked: _Asked, observer: Observer | None, progress: Progress | N
             )
             cell = cell.but(training=with_size(cell.training, asked.probed, memory.found))
             observer.note(cell, in_words(memory, cell.training))
-        refuse_another_run(cell, prepared.record, folder)
+        refuse_another_run(cell, prepared.record, folder, prepared.listing, resumes=asked.resumes)
         try:
             record = execute(cell, prepared.folder, folder, observer, asked.every, memory)
         except KeyboardInterrupt as interrupt:

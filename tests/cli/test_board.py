@@ -54,6 +54,38 @@ def test_a_running_cell_is_expected_to_go_on_as_it_went(clock):
     assert board.seconds_left() == pytest.approx(15.0)
 
 
+def test_compilation_and_the_saving_of_a_stopped_training_are_no_steps(clock):
+    board = Board([FIRST])
+    board.started(FIRST)
+    board.event(FIRST, StageEvent(stage="compiling", epoch=1, epochs=2))
+    clock.append(60.0)
+    board.event(FIRST, training(1, 1, 100))
+    assert board.seconds_left() is None, "the first step was all compilation"
+    clock.append(61.0)
+    board.event(FIRST, training(1, 2, 100))
+    assert board.seconds_left() == pytest.approx(198.0)
+    clock.append(91.0)
+    assert board.seconds_left() == pytest.approx(168.0), "silence is no slower step"
+    clock.append(259.0)
+    board.event(FIRST, StageEvent(stage="validating", epoch=1, epochs=2, done=1, total=2))
+    clock.append(260.0)
+    board.event(FIRST, StageEvent(stage="compiling", epoch=2, epochs=2))
+    clock.append(360.0)
+    board.event(FIRST, training(2, 1, 100))
+    assert board.seconds_left() == pytest.approx(99.0), "nor is the program of a later stage"
+
+
+def test_of_a_resumed_cell_only_the_steps_of_this_process_are_its_pace(clock):
+    board = Board([FIRST])
+    board.started(FIRST)
+    board.event(FIRST, StageEvent(stage="compiling", epoch=2, epochs=2))
+    clock.append(20.0)
+    board.event(FIRST, training(2, 51, 100))
+    clock.append(22.0)
+    board.event(FIRST, training(2, 52, 100))
+    assert board.seconds_left() == pytest.approx(96.0)
+
+
 def test_cells_that_wait_take_as_long_as_their_model_took_and_others_the_mean(clock):
     board = Board([FIRST, SECOND, OTHER])
     board.started(FIRST)

@@ -32,6 +32,8 @@ def test_runs_are_listed_as_a_table_and_as_json(study: StudyFolder, capsys: pyte
     assert f"{100 * rows[0]['accuracy']:.2f}%" in printed
     assert "2 runs" in printed
     assert "\x1b" not in printed
+    assert main(["runs", "list", str(study.cell("resnet50", 0).path)]) == 0
+    assert "1 run, " in capsys.readouterr().out
 
 
 def test_checking_names_what_is_wrong_and_fails(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from photofinish.report.figures.bars import Bar, Part, stacked_bars
 from photofinish.report.material import Material
 from photofinish.report.tables import MISSING
 from photofinish.report.times import PARTS, cells_table, machine_note, models_table, spent, waited
-from photofinish.runs import LoadRecord, RunRecord, StudyFolder
+from photofinish.runs import InterruptionRecord, LoadRecord, RunRecord, StudyFolder
 from photofinish.study.cells import FinishedCell
 from photofinish.study.collect import collect
 
@@ -68,6 +68,13 @@ def test_features_found_in_the_cache_took_no_time_here(folder: StudyFolder) -> N
     table = models_table(Material.read(folder))
     column = [one.title for one in table.columns].index("Features")
     assert (table.rows[0][column].text, table.rows[0][column].detail) == ("1.0 s", "from the cache")
+
+
+def test_a_cell_that_was_resumed_is_marked_as_a_sum_of_its_parts(folder: StudyFolder) -> None:
+    path = folder.cell("resnet50", 1).record
+    RunRecord.read(path).but(interruptions=InterruptionRecord(resumed=2)).write(path)
+    cells = [row[0] for row in cells_table(Material.read(folder)).rows]
+    assert [cell.detail for cell in cells] == ["", "", "", "sum of its 3 parts", *[""] * (len(cells) - 4)]
 
 
 def test_a_record_of_an_older_version_is_read_and_its_gaps_are_shown_as_gaps(folder: StudyFolder) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors
-import safetensors.numpy
 
 from photofinish.config import CellSettings
 from photofinish.config.checkpoints import CheckpointEvery
@@ -24,6 +22,7 @@ from photofinish.runs.checkpoints import (
     CheckpointStore,
     whole_checkpoints,
 )
+from photofinish.storage import tensors
 from photofinish.storage.sealed import DamagedError
 
 BEGUN = Beginning(
@@ -104,19 +103,16 @@ def test_going_on_from_the_earlier_of_two_keeps_it_until_there_is_another(store:
     assert steps_of(again) == [7, 5], "the damaged one is gone, though it was the later"
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), safetensors.SafetensorError("No space")]
-)
 def test_a_full_disk_is_named_and_costs_nothing_that_was_there(
-    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.write(record(5), arrays(5))
 
-    def fill_up(_: Any, path: Path) -> None:
-        path.write_bytes(b"a part")
-        raise error
+    def fill_up(descriptor: int, _: Any) -> None:
+        os.write(descriptor, b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", fill_up)
+    monkeypatch.setattr(tensors, "write_chunk", fill_up)
     with pytest.raises(PhotofinishError, match="No space"):
         store.write(record(10), arrays(10))
     assert [path.name for path in store.folder.iterdir()] == ["step-000000005"]
@@ -137,12 +133,13 @@ def test_what_is_computed_twice_is_counted(store: CheckpointStore) -> None:
     store.write(record(5), arrays(5))
     store.mark(8, 9.0)
     assert store.count_resumption(record(5)).model_dump() == {
-        "resumed": 1, "repeated_steps": 3, "repeated_seconds": 4.0,
+        "resumed": 1, "repeated_steps": 3, "repeated_seconds": 4.0, "places": ("epoch 1, 5 of its steps taken",),
     }  # fmt: skip
     store.mark(6, 5.5)
     os.truncate(store.folder / "reached", 0)
     assert store.count_resumption(record(5)).resumed == 2
     assert store.interruptions().repeated_steps == 3
+    assert store.interruptions().places == 2 * ("epoch 1, 5 of its steps taken",)
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,24 @@ def test_one_changed_byte_in_a_compressed_tar_is_noticed(suffix: str, tmp_path: 
         extract(archive, target, everything)
 
 
+def test_a_damaged_header_is_not_taken_for_the_end_of_a_tar(tmp_path: Path, target: Path) -> None:
+    archive = write_tar(tmp_path / "a.tar", {"a/1.jpg": b"one", "a/2.jpg": b"two", "a/3.jpg": b"three"})
+    content = bytearray(archive.read_bytes())
+    content[2 * 512 + 3] ^= 1  # in the name of the second file
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        extract(archive, target, everything)
+
+
+def test_a_zip_whose_directory_leads_outside_it_is_refused(tmp_path: Path, target: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"a/1.jpg": b"one"})
+    content = bytearray(archive.read_bytes())
+    content[-5] ^= 0x40  # where the directory begins
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        extract(archive, target, everything)
+
+
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.xz", ".tar.bz2"])
 def test_something_else_under_an_archives_name_is_refused(suffix: str, tmp_path: Path, target: Path) -> None:
     path = tmp_path / f"a{suffix}"

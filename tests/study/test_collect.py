@@ -15,7 +15,7 @@ from photofinish.evaluation.metrics import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from photofinish.runs import Predictions, RunRecord, StudyFolder
+from photofinish.runs import InterruptionRecord, Predictions, RunRecord, StudyFolder
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.differences import not_equal
@@ -47,6 +47,24 @@ def test_models_keep_the_order_of_the_plan_and_figures_are_those_of_the_predicti
         ("efficientnetv2-b0", "resnet50"),
         ("efficientnetv2-b0", "mobilenetv2"),
         ("resnet50", "mobilenetv2"),
+    ]
+
+
+def test_resumed_cells_are_named_with_where_and_what_was_lost(folder: StudyFolder) -> None:
+    assert not [text for text in collect(folder).warnings if "resumed" in text]
+    places = ("epoch 1, 5 of its steps taken", "epoch 2, 0 of its steps taken")
+    twice = InterruptionRecord(resumed=2, repeated_steps=1200, repeated_seconds=33.25, places=places)
+    change(folder, "resnet50", 1, interruptions=twice)
+    change(folder, "resnet50", 2, interruptions=InterruptionRecord(resumed=1))
+    results = collect(folder)
+    assert [model.resumptions for model in results.models] == [(0, 0, 0), (0, 2, 1), (0, 0, 0)]
+    assert [text for text in results.warnings if "resumed" in text] == [
+        (
+            "resnet50, seed 1 was interrupted and resumed 2 times, from epoch 1, 5 of its steps taken; epoch 2, 0 of "
+            "its steps taken. Its times, compilation too, are sums over its parts; 1,200 steps (33.2 s) after a "
+            "checkpoint were lost, computed again, and count once."
+        ),
+        "resnet50, seed 2 was interrupted and resumed once. Its times, compilation too, are sums over its parts.",
     ]
 
 

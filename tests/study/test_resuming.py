@@ -25,35 +25,8 @@ from photofinish.runs.checkpoints import CheckpointStore
 from photofinish.study.resuming import beginning, how_to_go_on, read_interrupted, refuse_to_go_on
 from photofinish.study.worker import EXIT_STOPPED, Task
 
-# The worker imports it, and is killed by it: at the n-th call of a function, before or after what that does.
-MODEL = """
-import importlib, os, signal
-import keras
-
-def killing(module, name, count):
-    owner = importlib.import_module(module)
-    for part in name.split(".")[:-1]:
-        owner = getattr(owner, part)
-    name = name.split(".")[-1]
-    before, calls = getattr(owner, name), []
-    def call(*arguments, **options):
-        calls.append(1)
-        if len(calls) == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return before(*arguments, **options)
-    setattr(owner, name, call)
-
-if "KILL" in os.environ:
-    module, name, count = os.environ["KILL"].split(":")
-    killing(module, name, int(count))
-
-def tiny(classes):
-    layers = keras.layers
-    inputs = keras.Input((None, None, 3))
-    x = layers.Conv2D(4, 3, strides=4, name="conv")(layers.Rescaling(1 / 128, -1)(inputs))
-    x = layers.Dropout(0.2, name="drop")(layers.BatchNormalization(name="norm")(x))
-    return keras.Model(inputs, layers.Dense(classes, name="head")(layers.GlobalAveragePooling2D()(x)))
-"""
+# The worker imports it, and is killed by it at the n-th call of a function.
+MODEL = (Path(__file__).parents[2] / "benchmarks/faults/network.py").read_text()
 DATA = DataSettings(limit_train=100, limit_test=40)
 ONCE = CheckpointEvery(steps=2)
 
@@ -128,7 +101,7 @@ KILLS = {
 def test_a_run_killed_in_a_step_and_in_a_save_ends_the_same_to_the_last_bit(runs: Runs) -> None:
     assert runs("whole")[0] == 0
     for kill in KILLS.values():
-        assert runs("parts", KILL=kill)[0] == -signal.SIGKILL
+        assert runs("parts", FAULT=kill)[0] == -signal.SIGKILL
         assert not runs.folder("parts").record.exists()
     code, said = runs("parts")
     assert code == 0
@@ -142,7 +115,7 @@ def test_a_run_killed_in_a_step_and_in_a_save_ends_the_same_to_the_last_bit(runs
 
 
 def test_a_worker_that_is_asked_to_stop_saves_first_and_says_how_to_go_on(runs: Runs) -> None:
-    process = runs.start("run", KILL="photofinish.training.loop:learning_rate:1000")
+    process = runs.start("run", FAULT="photofinish.training.loop:learning_rate:1000")
     assert process.stdout is not None
     began = None
     for line in process.stdout:
@@ -165,7 +138,7 @@ def test_a_worker_that_is_asked_to_stop_saves_first_and_says_how_to_go_on(runs: 
 def test_under_tensorflow_a_killed_run_ends_the_same_too(tmp_path: Path, prepared: PreparedData) -> None:
     runs = Runs(tmp_path, prepared, "tensorflow")
     assert runs("whole")[0] == 0
-    assert runs("parts", KILL=KILLS["between two steps"])[0] == -signal.SIGKILL
+    assert runs("parts", FAULT=KILLS["between two steps"])[0] == -signal.SIGKILL
     assert runs("parts")[0] == 0
     assert runs.results("parts") == runs.results("whole")
 

@@ -19,8 +19,11 @@ class CellState:
     event: StageEvent | None = None
     validation_accuracy: float | None = None
     began: float | None = None
-    training_began: float | None = None
-    share_before: float = 0.0
+    last_heard: float | None = None
+    compiles: bool = False
+    has_validated: bool = False
+    paced_share: float = 0.0
+    paced_seconds: float = 0.0
     predicting_began: float | None = None
     seconds: float | None = None
     error: str = ""
@@ -56,12 +59,27 @@ class CellState:
         if self.predicting_began is not None and event and event.stage == "predicting" and event.done:
             predicting = time.perf_counter() - self.predicting_began
             return self.elapsed + predicting * (event.total - event.done) / event.done
-        taken = self.share - self.share_before
-        if self.training_began is None or self.began is None or taken <= 0:
+        if self.last_heard is None or self.began is None or self.paced_share <= 0:
             return None
-        training = time.perf_counter() - self.training_began
-        # What an earlier process did takes this one no time.
-        return (self.training_began - self.began) + training / taken * (1 - self.share_before)
+        pace = self.paced_seconds / self.paced_share
+        # What came after the last sign of life, for example the saving of a training that is stopped, is no step.
+        return (self.last_heard - self.began) + pace * (1 - self.share)
+
+    def hear(self, event: StageEvent) -> None:
+        """Take note where the cell is, and how fast it came there: compilation apart, which says nothing of steps."""
+        before, now = self.share, time.perf_counter()
+        self.status, self.event = event.stage, event
+        if event.stage == "compiling":
+            self.compiles = True
+        if event.stage not in {"training", "validating"}:
+            return
+        # The first batch that is predicted compiles, too. What an earlier process did took this one no time.
+        first_prediction = event.stage == "validating" and not self.has_validated
+        if self.last_heard is not None and not self.compiles and not first_prediction:
+            self.paced_share += self.share - before
+            self.paced_seconds += now - self.last_heard
+        self.has_validated |= event.stage == "validating"
+        self.compiles, self.last_heard = False, now
 
 
 @dataclass
@@ -93,12 +111,7 @@ class Board(Observer):
     def event(self, cell: CellSettings, event: StageEvent) -> None:
         """Note where the cell is."""
         state = self.state(cell)
-        state.status, state.event = event.stage, event
-        if event.stage == "training" and state.training_began is None:
-            state.training_began = time.perf_counter()
-            # The first that is told of is the first of this process; those before it are in a checkpoint.
-            before = max(0, event.done - 1) / event.total if event.total else 0.0
-            state.share_before = (event.epoch - 1 + before) / event.epochs if event.epochs else 0.0
+        state.hear(event)
         if event.stage == "predicting" and state.predicting_began is None:
             state.predicting_began = time.perf_counter()
 

@@ -125,7 +125,7 @@ class LineBoard(Board):
         super().epoch(cell, record)
         event = self.state(cell).event
         # Where steps are given, only the cell's own process knows how many epochs they make.
-        epochs = event.epochs if event else cell.training.epochs
+        epochs = event.epochs if event and event.epochs else cell.training.epochs
         self._say(
             cell,
             f"epoch {record.epoch}/{epochs}  loss {record.train_loss:.3f}  train "

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from photofinish.cli.arguments import JsonOption
+from photofinish.storage.sizes import size
 
 
 def list_runs(
@@ -38,7 +39,8 @@ def list_runs(
         )  # fmt: skip
     console = Console(markup=False, highlight=False)
     console.print(table)
-    console.print(f"{len(summaries)} runs, {size(sum(one.bytes for one in summaries))}")
+    runs = "1 run" if len(summaries) == 1 else f"{len(summaries)} runs"
+    console.print(f"{runs}, {size(sum(one.bytes for one in summaries))}")
 
 
 def check(
@@ -84,22 +86,8 @@ def prune(
         remove(leftovers)
     if not as_json:
         done = "deleted" if yes else "nothing was deleted; --yes deletes this"
-        typer.echo(f"{len(leftovers)} leftovers, {total}: {done}" if leftovers else "nothing to delete")
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in words.
-
-    Examples:
-        >>> size(999), size(12_300_000)
-        ('999 B', '12.3 MB')
-    """
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        things = "1 leftover" if len(leftovers) == 1 else f"{len(leftovers)} leftovers"
+        typer.echo(f"{things}, {total}: {done}" if leftovers else "nothing to delete")
 
 
 def age(seconds: float) -> str:

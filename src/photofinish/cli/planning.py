@@ -19,6 +19,7 @@ from photofinish.cli.arguments import (
     from_file,
 )
 from photofinish.cli.options import with_settings
+from photofinish.storage.sizes import size
 
 if TYPE_CHECKING:
     from photofinish.study.forecast import Detectable, Forecast, ModelCost
@@ -158,7 +159,7 @@ def _cost_table(costs: tuple[ModelCost, ...]) -> Table:
         table.add_row(
             name, cells, duration(one.cost.every_seed), duration(one.cost.train),
             duration(one.cost.compile + one.cost.compile_other),
-            *([duration(one.cost.features)] if with_features else []), f"{one.cost.peak_memory_bytes / 1e9:.1f} GB",
+            *([duration(one.cost.features)] if with_features else []), size(one.cost.peak_memory_bytes),
         )  # fmt: skip
     return table
 
@@ -182,6 +183,6 @@ def _cost_notes(found: Forecast) -> list[str]:
     if found.seconds is None:
         notes.append("In all: not known, some models were not measured (--measure).")
     else:
-        memory = f", at most {found.peak_memory_bytes / 1e9:.1f} GB of memory" if found.peak_memory_bytes else ""
+        memory = f", at most {size(found.peak_memory_bytes)} of memory" if found.peak_memory_bytes else ""
         notes.append(f"In all: about {duration(found.seconds)}{memory}.")
     return notes

@@ -127,9 +127,12 @@ def train(  # noqa: PLR0913  # each argument is an option
     from photofinish.config import CellSettings
     from photofinish.errors import SettingsError
 
-    others = (model, data, recipe, seed, output, settings_file, backend, settings)
+    others = (recipe, seed, output, settings_file, backend, settings)
     if resume and any(one not in (None, {}) for one in others):
-        raise SettingsError("--resume takes model and settings from the run folder: leave them and --output out")
+        raise SettingsError(
+            "--resume takes the settings from the run folder: leave them and --output out; name a model or --data only "
+            "where your own model or the pictures were moved"
+        )
     if not resume and model is None:
         raise SettingsError("no model: name one, for example efficientnetv2-b0, or a run to go on with: --resume RUN")
     console = Console(stderr=as_json, markup=False)
@@ -144,8 +147,9 @@ def train(  # noqa: PLR0913  # each argument is an option
         try:
             if resume:
                 folder, record = api.resume(
-                    resume, observer_for=board_for, progress=preparation, checkpoint_every=checkpoint_every
-                )
+                    resume, model=model, data=data, observer_for=board_for, progress=preparation,
+                    checkpoint_every=checkpoint_every,
+                )  # fmt: skip
             else:
                 folder, record = api.train(
                     str(model), data, recipe=recipe, seed=seed or 0, output=output,

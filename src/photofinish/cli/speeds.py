@@ -9,6 +9,7 @@ from photofinish.report import wording
 from photofinish.report.names import called, printable, short_names
 from photofinish.runs import LoadRecord
 from photofinish.runs.benchmark import BenchmarkRecord, MemoryRecord, ProgramRecord, Spread
+from photofinish.storage.sizes import size
 
 
 def print_speeds(record: BenchmarkRecord, console: Console) -> None:
@@ -106,8 +107,8 @@ def _compiled(program: ProgramRecord | None) -> str:
 
 
 def _memory(memory: MemoryRecord) -> str:
-    on_device = "" if memory.device_bytes is None else f"{wording.size(memory.device_bytes)} + "
-    return f"{on_device}{wording.size(memory.host_bytes)}"
+    on_device = "" if memory.device_bytes is None else f"{size(memory.device_bytes)} + "
+    return f"{on_device}{size(memory.host_bytes)}"
 
 
 def _load(load: LoadRecord) -> str:

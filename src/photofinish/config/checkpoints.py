@@ -50,3 +50,6 @@ class CheckpointEvery(Settings):
             raise SettingsError(
                 f"checkpoint-every={text!r}: give minutes, for example 5, or steps, for example 500steps; 0 is never"
             ) from None
+
+
+DEFAULT_EVERY = CheckpointEvery()

@@ -13,7 +13,7 @@ import numpy as np
 from photofinish.config.settings import DataSettings
 from photofinish.data.cifar_classes import CIFAR10_CLASSES
 from photofinish.data.decode import DECODER_VERSION
-from photofinish.data.listing import Listing
+from photofinish.data.listing import PARTS, Listing
 from photofinish.data.pixels import write_pixels
 from photofinish.data.prepared import (
     SCHEMA,
@@ -27,6 +27,7 @@ from photofinish.data.prepared import (
 from photofinish.data.sources import read_source
 from photofinish.data.splits import Splits, fingerprint, make_splits, require_every_class
 from photofinish.errors import DataError
+from photofinish.runs.listings import NOT_USED, ListedPictures
 from photofinish.runs.records import DataRecord
 from photofinish.storage import cache_folder
 from photofinish.storage.folders import building
@@ -77,7 +78,8 @@ def prepare(
         require_every_class(listing.labels, listing.classes, _restrict(splits, kept), listing.place)
     record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
     rows = {part: np.searchsorted(kept, places) for part, places in _restrict(splits, kept).items()}
-    return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows)
+    listed = _listed(listing, _restrict(splits, kept))
+    return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows, listed)
 
 
 def _everything(listing: Listing) -> Splits:
@@ -179,8 +181,17 @@ def _is_cifar10_jpeg(listing: Listing) -> bool:
     return all(counts["train", label] == 5000 and counts["test", label] == 1000 for label in range(10))
 
 
-def _store_split(folder: Path, record: DataRecord, rows: Splits) -> PreparedData:
+def _listed(listing: Listing, splits: Splits) -> ListedPictures:
+    """Return all pictures of the source by name, with the split that each is in."""
+    parts = np.full(len(listing.ids), NOT_USED, np.uint8)
+    for number, part in enumerate(PARTS):
+        parts[splits[part]] = number
+    digests = np.array([int(content[:16], 16) for content in listing.contents], np.uint64)
+    return ListedPictures(np.array(listing.ids), listing.labels, parts, digests)
+
+
+def _store_split(folder: Path, record: DataRecord, rows: Splits, listed: ListedPictures) -> PreparedData:
     if not is_complete_split(folder):
         with building(folder, is_complete_split) as temporary:
-            write_split(temporary, record, rows)
+            write_split(temporary, record, rows, listed)
     return PreparedData.load(folder)

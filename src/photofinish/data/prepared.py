@@ -2,7 +2,7 @@
 
 ```
 <pixels>/images.npy labels.npy ids.npy pixels.json      decoded once for each set of pictures and size
-<pixels>/<split>/splits.npz prepared.json               what a run uses: this is the prepared folder
+<pixels>/<split>/splits.npz listing.npz prepared.json   what a run uses: this is the prepared folder
 ```
 """
 
@@ -20,6 +20,8 @@ from pydantic import ValidationError
 
 from photofinish.data.listing import PARTS
 from photofinish.errors import DataError, PhotofinishError
+from photofinish.runs.layout import LISTING
+from photofinish.runs.listings import ListedPictures
 from photofinish.runs.records import DataRecord
 from photofinish.storage import read_json, write_json
 
@@ -49,6 +51,11 @@ class PreparedData:
     labels: NDArray[np.int32]
     ids: NDArray[np.str_]
     splits: dict[str, NDArray[np.int64]]
+
+    @property
+    def listing(self) -> Path:
+        """Where all pictures of the source are listed, see `photofinish.runs.listings`."""
+        return self.folder / LISTING
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -96,12 +103,11 @@ def is_complete_pixels(folder: Path) -> bool:
 
 
 def is_complete_split(folder: Path) -> bool:
-    """Say whether a prepared folder can be loaded."""
+    """Say whether a prepared folder can be loaded, and its pictures are listed."""
     try:
-        PreparedData.load(folder)
+        return PreparedData.load(folder).listing.is_file()
     except PhotofinishError:
         return False
-    return True
 
 
 def read_pixels_note(folder: Path) -> dict[str, Any]:
@@ -129,8 +135,11 @@ def write_pixels_note(folder: Path, stored_size: tuple[int, int], skipped: Mappi
     write_json(folder / _PIXELS, content)
 
 
-def write_split(folder: Path, record: DataRecord, splits: Mapping[str, NDArray[np.int64]]) -> None:
-    """Write a division of decoded pictures."""
+def write_split(
+    folder: Path, record: DataRecord, splits: Mapping[str, NDArray[np.int64]], listed: ListedPictures
+) -> None:
+    """Write a division of decoded pictures, and the list of all pictures of the source."""
+    listed.write(folder / LISTING)
     with (folder / _SPLITS).open("wb") as file:
         np.savez(file, allow_pickle=False, **splits)
     write_json(folder / _PREPARED, {"schema": SCHEMA, "record": record.model_dump(mode="json")})

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from photofinish.report import wording
 from photofinish.report.material import Material
 from photofinish.report.tables import MISSING, Column, Field, Table
+from photofinish.storage.sizes import size
 from photofinish.study.cells import FinishedCell
 from photofinish.study.differences import machine_of
 
@@ -98,4 +99,4 @@ def _rate(values: Sequence[float | None]) -> Field:
 
 def _memory(values: Sequence[int | None]) -> Field:
     known = [value for value in values if value]
-    return Field(wording.size(max(known)), "", max(known)) if known else Field(MISSING)
+    return Field(size(max(known)), "", max(known)) if known else Field(MISSING)

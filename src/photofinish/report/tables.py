@@ -11,6 +11,7 @@ from photofinish.report import wording
 from photofinish.report.material import Entrant, Material
 from photofinish.report.verdict import more_work
 from photofinish.runs import cell_name
+from photofinish.storage.sizes import size
 from photofinish.study.results import Estimate, ModelResult, PairResult
 from photofinish.study.statistics import mean_accuracy
 
@@ -123,7 +124,7 @@ def _macs(model: ModelResult) -> Field:
 def _memory(model: ModelResult) -> Field:
     if not model.peak_memory_bytes:
         return Field(MISSING, "not recorded")
-    return Field(wording.size(model.peak_memory_bytes), "", model.peak_memory_bytes)
+    return Field(size(model.peak_memory_bytes), "", model.peak_memory_bytes)
 
 
 def pairs_table(material: Material) -> Table:

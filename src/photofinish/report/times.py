@@ -10,7 +10,9 @@ from photofinish.report import wording
 from photofinish.report.figures.bars import Bar, Part, key, stacked_bars
 from photofinish.report.material import Material
 from photofinish.report.tables import MISSING, Column, Field, Table
+from photofinish.storage.sizes import size
 from photofinish.study.cells import FinishedCell
+from photofinish.study.collect import times_resumed
 
 PARTS = {
     "rest": "start, building, saving",
@@ -115,11 +117,18 @@ def cells_table(material: Material) -> Table:
         Column("Others", "cores kept busy"),
     )
     rows = tuple(
-        (Field(f"{entrant.name}, seed {one.cell.seed}"), *_fields([one], has_features), *_load(one))
+        (_cell(entrant.name, one), *_fields([one], has_features), *_load(one))
         for entrant in material.entrants
         for one in entrant.cells
     )
     return Table("Wall time of every cell.", columns, rows, "cells/")
+
+
+def _cell(model: str, one: FinishedCell) -> Field:
+    """Name a cell; one that was resumed is marked, since its times are sums over its parts."""
+    resumed = times_resumed(one.record)
+    parts = f"sum of its {resumed + 1} parts" if resumed else ""
+    return Field(f"{model}, seed {one.cell.seed}", parts)
 
 
 def machine_note(cells: Sequence[FinishedCell]) -> str:
@@ -221,7 +230,7 @@ def _step(cells: Sequence[FinishedCell]) -> Field:
 
 def _memory(cells: Sequence[FinishedCell]) -> Field:
     most = max(one.record.peak_memory_bytes or 0 for one in cells)
-    return Field(wording.size(most), "", most) if most else MISSING_FIELD
+    return Field(size(most), "", most) if most else MISSING_FIELD
 
 
 def _load(one: FinishedCell) -> tuple[Field, Field]:

@@ -133,18 +133,6 @@ def rate(per_second: float) -> str:
     return _three_digits(per_second)
 
 
-def size(number_of_bytes: float) -> str:
-    """Return bytes in megabytes or gigabytes of a power of ten.
-
-    Examples:
-        >>> size(512_000_000), size(2_340_000_000)
-        ('512 MB', '2.34 GB')
-    """
-    if number_of_bytes >= 1e9:
-        return f"{_three_digits(number_of_bytes / 1e9)} GB"
-    return f"{_three_digits(number_of_bytes / 1e6)} MB"
-
-
 def ratio(value: float) -> str:
     """Return a ratio as a number of times.
 

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from photofinish.config import is_custom
 from photofinish.config.base import Settings
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.config.settings import CellSettings
@@ -32,11 +31,10 @@ from photofinish.errors import PhotofinishError
 from photofinish.runs.memory import MemoryRecord
 from photofinish.runs.records import DataRecord, EpochRecord, InterruptionRecord, NonFiniteStep
 from photofinish.storage import write_json
-from photofinish.storage.download import checksum
 from photofinish.storage.folders import UNFINISHED, building
 from photofinish.storage.sealed import DamagedError, read_sealed, write_sealed
+from photofinish.storage.tensors import Arrays, read_tensors, write_tensors
 
-Arrays = Mapping[str, NDArray[Any]]
 KEPT = 2
 STATE, MANIFEST = "state.safetensors", "manifest.json"
 PICTURES_IN_WORDS = {
@@ -80,11 +78,10 @@ class Beginning(Settings):
     def differences(self, now: Beginning) -> list[str]:
         """Name what differs now and decides the result.
 
-        Where the pictures lie does not matter, their fingerprint does.
+        Where the pictures lie, and someone's own model, does not matter: the fingerprint and the digest of the file do.
         """
-        pairs: list[tuple[str, Any, Any]] = [
-            (name, getattr(self.settings, name), getattr(now.settings, name)) for name in ("model", "seed", "backend")
-        ]
+        pairs: list[tuple[str, Any, Any]] = [("model", _called(self.settings.model), _called(now.settings.model))]
+        pairs += [(name, getattr(self.settings, name), getattr(now.settings, name)) for name in ("seed", "backend")]
         for before, after in (
             (self.settings.data, now.settings.data),
             (self.settings.training, now.settings.training),
@@ -96,8 +93,10 @@ class Beginning(Settings):
             old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
             names = PICTURES_IN_WORDS if before is not self.settings.training else {}
             pairs += [(names.get(key, key), old[key], new[key]) for key in new if key not in {"source", "name"}]
-        for name in sorted(self.sources.keys() | now.sources.keys()):
-            pairs.append((f"the file behind {name}", self.sources.get(name, "none"), now.sources.get(name, "none")))
+        digests = [{_called(name): digest for name, digest in one.sources.items()} for one in (self, now)]
+        for name in sorted(digests[0].keys() | digests[1].keys()):
+            old_digest, new_digest = (one.get(name, "none") for one in digests)
+            pairs.append((f"the file behind {name}", old_digest, new_digest))
         for name in sorted(DECIDING | OF_BACKEND[now.settings.backend]):
             old_version, new_version = (one.versions.get(name, "not installed") for one in (self, now))
             pairs.append((f"the version of {name}", old_version, new_version))
@@ -183,11 +182,7 @@ class CheckpointStore:
         self.clear_unfinished()
         target = self.folder / f"step-{record.steps:09d}"
         with building(target, lambda _: False) as temporary:
-            try:
-                safetensors.numpy.save_file(dict(arrays), temporary / STATE)
-            except safetensors.SafetensorError as error:
-                raise PhotofinishError(f"cannot write {target}: {error}") from error
-            manifest = record.but(sha256={STATE: checksum(temporary / STATE, "SHA-256")})
+            manifest = record.but(sha256={STATE: write_tensors(temporary / STATE, arrays)})
             write_sealed(temporary / MANIFEST, manifest.model_dump(mode="json"))
         self._keep(target)
         for path in self.checkpoints:
@@ -202,17 +197,7 @@ class CheckpointStore:
             DamagedError: A file is missing or is not the one that was written.
         """
         record = self.read_record(path)
-        for name, digest in record.sha256.items():
-            try:
-                found = checksum(path / name, "SHA-256")
-            except OSError as error:
-                raise DamagedError(f"{path / name} cannot be read ({error.strerror})") from error
-            if found != digest:
-                raise DamagedError(f"{path / name} was changed after it was written")
-        try:
-            arrays: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path / STATE)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise DamagedError(f"{path / STATE} cannot be read ({error})") from error
+        arrays = read_tensors(path / STATE, record.sha256.get(STATE, ""))
         self._keep(path)
         return record, arrays
 
@@ -269,6 +254,7 @@ class CheckpointStore:
             resumed=before.resumed + 1,
             repeated_steps=before.repeated_steps + steps - record.steps,
             repeated_seconds=before.repeated_seconds + seconds - record.seconds,
+            places=(*before.places, record.place),
         )
         with contextlib.suppress(PhotofinishError):
             write_json(self.folder / "interruptions.json", now.model_dump(mode="json"))
@@ -309,6 +295,11 @@ def whole_checkpoints(
             yield store.read(path)
         except DamagedError as error:
             complain(f"a checkpoint is damaged and is not used: {error}")
+
+
+def _called(model: str) -> str:
+    """Return what a model is called wherever its file lies; weight files keep their names."""
+    return model.rsplit("/", 1)[-1] if is_custom(model) else model
 
 
 def _brief(value: Any) -> str:

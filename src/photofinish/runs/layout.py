@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+LISTING = "listing.npz"
+
 
 def cell_name(model: str) -> str:
     """Return the folder name of a model: its own name, or a path made harmless.
@@ -57,6 +59,11 @@ class RunFolder:
         """The folder of checkpoints of a training under way, see `photofinish.runs.checkpoints`."""
         return self.path / "resume"
 
+    @property
+    def listing(self) -> Path:
+        """Every picture by name, as long as the training is under way."""
+        return self.resume / LISTING
+
     def sheet(self, stage: int) -> Path:
         """Return the picture of what the network saw in a stage, 1 for the first."""
         return self.path / "stages" / f"stage-{stage}.png"
@@ -85,6 +92,11 @@ class StudyFolder:
     def audit(self) -> Path:
         """`audit.json`: what is odd about the pictures."""
         return self.path / "audit.json"
+
+    @property
+    def listing(self) -> Path:
+        """`listing.npz`: every picture by name, so that one that changed can be named."""
+        return self.path / LISTING
 
     @property
     def results(self) -> Path:

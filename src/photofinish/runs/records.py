@@ -148,11 +148,13 @@ class InterruptionRecord(Settings):
         repeated_steps: Training steps that were taken twice, because they came after the last checkpoint. The first
             time counts nowhere.
         repeated_seconds: Wall time from the checkpoint to the last sign of life, likewise.
+        places: How far training had come at each checkpoint that it went on from, in words.
     """
 
     resumed: int = 0
     repeated_steps: int = 0
     repeated_seconds: float = 0.0
+    places: tuple[str, ...] = ()
 
 
 class NonFiniteStep(Settings):

@@ -7,6 +7,7 @@ written, and every byte is counted as it comes out of the decompressor.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import re
@@ -18,7 +19,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NoReturn, Protocol, cast
+from typing import IO, BinaryIO, NoReturn, Protocol, Self, cast
 
 from photofinish.errors import DataError
 from photofinish.storage.atomic import require_free_space
@@ -233,10 +234,19 @@ def _extract_zip(writer: _Writer) -> None:
             name = "/".join(p for p in member.filename.replace("\\", "/").split("/") if p not in {"", "."})
             if writer.keep(name):
                 try:
-                    with archive.open(member) as source:
+                    with _opened(archive, member) as source:
                         writer.write(name, _Counted(source, writer))
                 except (NotImplementedError, RuntimeError) as error:
                     writer.refuse(member.filename, f"which cannot be read ({error})")
+
+
+def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return archive.open(member)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # it went where a damaged directory sent it
+            raise zipfile.BadZipFile("its directory leads outside the file") from error
+        raise
 
 
 def _check_zip_member(member: zipfile.ZipInfo, writer: _Writer) -> None:
@@ -248,11 +258,29 @@ def _check_zip_member(member: zipfile.ZipInfo, writer: _Writer) -> None:
         writer.refuse(member.filename, "which is encrypted")
 
 
+class _StrictTarInfo(tarfile.TarInfo):
+    """A header that cannot be read is no end of the archive: tarfile would leave all that follows out, silently."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Read the next header.
+
+        Raises:
+            ReadError: It is damaged.
+        """
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]  # absent from typeshed
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _extract_tar(writer: _Writer) -> None:
     with writer.archive.open("rb") as packed, _decompressed(packed) as unpacked:
         # Reading a header may take no more than the rest of the member before it and an ordinary header.
         stream = _Counted(unpacked, writer, budget=_HEADER_ALLOWANCE)
-        with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|", bufsize=1 << 16) as archive:
+        with tarfile.open(
+            fileobj=cast("BinaryIO", stream), mode="r|", bufsize=1 << 16, tarinfo=_StrictTarInfo
+        ) as archive:
             while member := archive.next():
                 stream.budget = None
                 _extract_tar_member(archive, member, writer)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from photofinish.errors import PhotofinishError
+from photofinish.storage.sizes import size
 
 
 @contextlib.contextmanager
@@ -98,13 +99,9 @@ def require_free_space(folder: Path, needed: int, purpose: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise PhotofinishError(
-            f"{purpose} needs {_size(needed)} at {folder} and {_size(free)} are free; "
+            f"{purpose} needs {size(needed)} at {folder} and {size(free)} are free; "
             "free some space or choose another folder"
         )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _umask() -> int:

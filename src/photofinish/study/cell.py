@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from photofinish import backend
 from photofinish.config import CellSettings, TrainingSettings, is_custom, weights_for
-from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.data import PreparedData
 from photofinish.data.augment import Augmentation
 from photofinish.errors import PhotofinishError
@@ -36,6 +36,7 @@ from photofinish.runs import (
     versions,
 )
 from photofinish.runs.checkpoints import KEPT, CheckpointStore
+from photofinish.runs.listings import copy_listing
 from photofinish.runs.memory import MemoryRecord
 from photofinish.storage import require_free_space, write_text
 from photofinish.study.contact_sheet import write_sheet
@@ -47,7 +48,6 @@ if TYPE_CHECKING:  # these import Keras
     from photofinish.training import Trained
     from photofinish.training.stages import Stage
 
-DEFAULT_EVERY = CheckpointEvery()
 PRECISION_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -104,6 +104,7 @@ def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     store.write_beginning(begun)
+    copy_listing(data.listing, folder.listing)
 
     epochs: list[EpochRecord] = []
     unwritten: list[EpochRecord] = []

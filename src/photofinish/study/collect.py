@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from photofinish.evaluation.calibration import calibration_error_by_chance
 from photofinish.evaluation.metrics import expected_calibration_error, log_losses, squared_errors
-from photofinish.runs import AuditRecord, Predictions, StudyFolder
+from photofinish.runs import AuditRecord, Predictions, RunRecord, StudyFolder
 from photofinish.study.cells import Cell, FinishedCell, read_audit, read_cells, read_plan
 from photofinish.study.differences import machine_of, machines_of
 from photofinish.study.power import seeds_to_decide
@@ -96,6 +96,7 @@ def _model_result(
         failed_seeds=tuple(cell.seed for cell in cells if cell.model == name and cell.failure),
         machine=machine,
         timed_seeds=tuple(one.cell.seed for one in timed),
+        resumptions=tuple(times_resumed(one.record) for one in group),
         disturbed=any(record.load is not None and record.load.is_heavy for record in records),
         calibration=calibration,
         test_accuracy_without_leaked=_without_leaked(group, audit),
@@ -130,6 +131,11 @@ def _without_leaked(group: Sequence[FinishedCell], audit: AuditRecord | None) ->
         return None
     kept = ~np.isin(group[0].test.ids, audit.duplicates.leaked_test)
     return None if kept.all() or not kept.any() else mean_accuracy(_correct(group)[:, kept])
+
+
+def times_resumed(record: RunRecord) -> int:
+    """Return how often a run was interrupted and went on from a checkpoint."""
+    return record.interruptions.resumed if record.interruptions else 0
 
 
 def compile_seconds(group: Sequence[FinishedCell]) -> list[float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from photofinish.config import CellSettings
-from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
 from photofinish.runs.memory import MemoryRecord
@@ -19,7 +19,6 @@ from photofinish.study.processes import exit_in_words, worker_process
 from photofinish.study.resuming import how_to_go_on, refuse_to_go_on
 from photofinish.study.worker import Message, Task
 
-DEFAULT_EVERY = CheckpointEvery()
 WORKER = "photofinish.study.worker"
 DIED = "its process ended with"
 """So begins what is said of a worker that did not live to say it."""
@@ -124,10 +123,19 @@ def same_settings(first: CellSettings, other: CellSettings) -> bool:
     return first == elsewhere
 
 
-def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
+def refuse_another_run(
+    cell: CellSettings, data: DataRecord, folder: RunFolder, listing: Path | None = None, *, resumes: bool = False
+) -> None:
     """Refuse to replace a run of other settings or pictures, or to write into a folder that is something else.
 
     A run is refused to be replaced where it is finished, and where it was interrupted and can go on.
+
+    Args:
+        cell: What is to be run.
+        data: The pictures that were found.
+        folder: The run folder.
+        listing: Where these are listed, so that those that changed can be named.
+        resumes: Whether it was asked to go on with what is there.
 
     Raises:
         StudyError: The folder holds such a thing.
@@ -150,7 +158,7 @@ def refuse_another_run(cell: CellSettings, data: DataRecord, folder: RunFolder) 
             )
     elif not folder.log.exists() and any(path.name not in {LOCK, WORKER_LOCK} for path in folder.path.iterdir()):
         raise StudyError(f"{folder.path} is not empty and not a run; choose another --output")
-    refuse_to_go_on(cell, data, folder)
+    refuse_to_go_on(cell, data, folder, listing, resumes=resumes)
 
 
 def run_process(

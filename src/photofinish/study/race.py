@@ -10,18 +10,19 @@ from pathlib import Path
 
 from photofinish import backend
 from photofinish.config import DataSettings, TrainingSettings, is_custom, weights_by_model, weights_for
-from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.config.memory import AUTO, Probed
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, Progress, prepare
-from photofinish.errors import SettingsError, StudyError
+from photofinish.errors import PhotofinishError, SettingsError, StudyError
 from photofinish.runs import RunRecord, StudyFolder, cell_name, hardware, versions
+from photofinish.runs.listings import changed_pictures, copy_listing
 from photofinish.storage import write_json
 from photofinish.study.audit import audit_study, judge_study
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.evidence import evidence_of
-from photofinish.study.execute import DEFAULT_EVERY, Observer, execute
+from photofinish.study.execute import Observer, execute, finished_before
 from photofinish.study.fitting import find_size
 from photofinish.study.gallery import choose
 from photofinish.study.locks import LOCK, only_one
@@ -85,11 +86,14 @@ def run_race(
     data = prepare_race(race, progress)
     plan = make_plan(race, data)
     folder = StudyFolder(output or default_folder(plan, race.probed))
+    if output is None:
+        _refuse_to_leave_unfinished(folder, plan, data.listing)
     with only_one(folder.path):
-        plan = join_plan(folder, fit_plan(race, plan, folder, data, progress))
+        plan = join_plan(folder, fit_plan(race, plan, folder, data, progress), data.listing)
         for cell in plan.cells():
-            refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed))
+            refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed), data.listing)
         write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
+        copy_listing(data.listing, folder.listing)
         audit_study(folder, plan, data, race.data.source, progress)
         observer = observer_for(plan, folder)
         records = [
@@ -223,8 +227,37 @@ def default_folder(plan: Plan, probed: Probed | None = None) -> Path:
     return Path("studies") / f"{cell_name(plan.data.name)}-{cell_name(plan.recipe)}-{digest}"
 
 
-def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
+def _refuse_to_leave_unfinished(folder: StudyFolder, plan: Plan, listing: Path) -> None:
+    """Refuse to begin anew where the same command was interrupted and its pictures have changed since.
+
+    Raises:
+        StudyError: It was; what differs is named.
+    """
+    if folder.plan.exists():
+        return
+    for path in sorted(folder.path.parent.glob(f"{folder.path.name.rpartition('-')[0]}-*/{folder.plan.name}")):
+        other = StudyFolder(path.parent)
+        try:
+            before = read_plan(other)
+        except PhotofinishError:
+            continue
+        if before.joined or before.data_settings != plan.data_settings or _differences(before, plan):
+            continue
+        if not all(finished_before(cell, other.cell(cell.model, cell.seed)) for cell in before.cells()):
+            different = "; ".join(_of_pictures(other, before, plan, listing))
+            raise StudyError(
+                f"{other.path} holds an unfinished comparison that cannot go on: {different}. Mend the pictures, "
+                f"choose another --output to begin with them as they are, or delete {other.path}"
+            )
+
+
+def join_plan(folder: StudyFolder, plan: Plan, listing: Path | None = None) -> Plan:
     """Return the plan for a folder that may hold one already: more models and seeds may join, nothing may differ.
+
+    Args:
+        folder: The study folder.
+        plan: What is to be run in it.
+        listing: Where the pictures are listed, so that those that changed can be named.
 
     Raises:
         StudyError: The folder belongs to another plan; the differences are named.
@@ -235,13 +268,21 @@ def join_plan(folder: StudyFolder, plan: Plan) -> Plan:
     before = read_plan(folder)
     if before.joined:
         raise StudyError(f"{folder.path} is a joined study, nothing is run in it; choose another --output")
-    different = _differences(before, plan)
+    different = [*_of_pictures(folder, before, plan, listing), *_differences(before, plan)]
     if different:
         raise StudyError(
             f"{folder.path} belongs to another plan: {'; '.join(different)}. "
             "Choose another --output, or the old settings"
         )
     seeds = _joined(before.seeds, plan.seeds)
+    folders: dict[str, str] = {}
+    for model in _joined(before.models, plan.models):
+        known = folders.setdefault(cell_name(model), model)
+        if known != model:
+            raise StudyError(
+                f"{folder.path} has {known}, whose folder {model} would share: name it as it is named there, or choose "
+                "another --output"
+            )
     commands = _joined(before.commands, (plan.command,))
     return before.but(
         models=_joined(before.models, plan.models),
@@ -267,12 +308,18 @@ def _joined(before: Sequence, now: Sequence) -> tuple:  # type: ignore[type-arg]
     return (*before, *(item for item in now if item not in before))
 
 
+def _of_pictures(folder: StudyFolder, before: Plan, now: Plan, listing: Path | None) -> list[str]:
+    """Name the pictures that two plans disagree on."""
+    old, new = (plan.data.fingerprint[:12] for plan in (before, now))
+    if old == new:
+        return []
+    changed = changed_pictures(folder.listing, listing) if listing is not None else ""
+    return [f"data fingerprint was {old} and is now {new}", *filter(None, [changed])]
+
+
 def _differences(before: Plan, now: Plan) -> list[str]:
-    """Name what two plans disagree on, models and seeds aside."""
-    pairs = [
-        ("backend", before.backend, now.backend),
-        ("data fingerprint", before.data.fingerprint[:12], now.data.fingerprint[:12]),
-    ]
+    """Name what two plans disagree on, models, seeds and pictures aside."""
+    pairs: list[tuple[str, object, object]] = [("backend", before.backend, now.backend)]
     shared = before.sources.keys() & now.sources.keys()
     pairs += [(f"the file behind {name}", before.sources[name][:12], now.sources[name][:12]) for name in shared]
     for group in ("data_settings", "training"):

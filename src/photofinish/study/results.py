@@ -85,6 +85,9 @@ class ModelResult(Settings):
             compared.
         timed_seeds: The seeds that ran on it, in the order of the times; those that ran elsewhere are left out of all
             of these.
+        resumptions: How often each seed was interrupted and went on from a checkpoint. Its times are then sums over all
+            its processes, without what came after a checkpoint and was computed again. Empty in files of earlier
+            versions.
         disturbed: Whether one of the timed seeds ran beside other heavy work, so that its times are too long.
         calibration: Before and after temperature scaling, or None in files of earlier versions.
         test_accuracy_without_leaked: Likewise without the test pictures that have an exact or near duplicate among the
@@ -110,6 +113,7 @@ class ModelResult(Settings):
     failed_seeds: tuple[int, ...]
     machine: str = ""
     timed_seeds: tuple[int, ...] = ()
+    resumptions: tuple[int, ...] = ()
     disturbed: bool = False
     calibration: CalibrationResult | None = None
     test_accuracy_without_leaked: Estimate | None = None

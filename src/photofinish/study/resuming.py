@@ -9,6 +9,7 @@ from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, RunFolder, RunRecord, StudyFolder, versions
 from photofinish.runs.checkpoints import Beginning, CheckpointStore
+from photofinish.runs.listings import changed_pictures
 from photofinish.runs.memory import MemoryRecord
 from photofinish.storage.sealed import DamagedError
 from photofinish.study.sources import hash_sources
@@ -36,23 +37,39 @@ def beginning(
     )
 
 
-def refuse_to_go_on(cell: CellSettings, data: DataRecord, folder: RunFolder) -> None:
+def refuse_to_go_on(
+    cell: CellSettings, data: DataRecord, folder: RunFolder, listing: Path | None = None, *, resumes: bool = False
+) -> None:
     """Refuse to throw away the checkpoints of an interrupted run that something else is to be run in place of.
 
-    One that failed by itself may be replaced: whoever changes a setting after that wants to mend it.
+    One that failed by itself may be replaced: whoever changes a setting after that wants to mend it. Pictures that are
+    others though the same were asked for may have changed unnoticed.
+
+    Args:
+        cell: What is to be run.
+        data: The pictures that were found.
+        folder: The run folder.
+        listing: Where these are listed, so that those that changed can be named.
+        resumes: Whether it was asked to go on: then nothing may differ, saved or not.
 
     Raises:
         StudyError: The folder holds such a run; what differs is named.
     """
     store = CheckpointStore(folder.resume)
-    if not store.checkpoints or _has_failed(folder):
+    if not resumes and not store.checkpoints:
         return
     try:
         begun = store.read_beginning()
     except DamagedError:
         return  # there is nothing whole to lose
+    are_others = begun.data.fingerprint != data.fingerprint
+    same_asked = begun.settings.data.but(source=cell.data.source) == cell.data
+    if not resumes and _has_failed(folder) and not (are_others and same_asked):
+        return
     different = begun.differences(beginning(cell, data, begun.every))
     if different:
+        if listing is not None and are_others:
+            different += filter(None, [changed_pictures(folder.listing, listing)])
         raise StudyError(
             f"{folder.path} holds an interrupted run that cannot go on: {'; '.join(different)}. Run it as it was, "
             f"choose another --output, or delete {folder.resume} to begin anew"

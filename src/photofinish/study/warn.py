@@ -49,6 +49,7 @@ def warnings_of(
         *_joined(plan),
         *_left_out(plan),
         *_machines(finished, models),
+        *_resumed(finished),
         *_compilation(plan, finished),
         *_other_load(plan, finished),
     ]
@@ -208,6 +209,22 @@ def _not_applied(finished: Sequence[FinishedCell]) -> Iterator[str]:
                 f"({numbers}). The rest was trained at less than the recipe's learning rate, in the end at "
                 f"1/{2 ** len(steps)} of it; run.json names the pictures."
             )
+
+
+def _resumed(finished: Sequence[FinishedCell]) -> Iterator[str]:
+    """Name the cells that were interrupted: their times are of several processes."""
+    for one in finished:
+        record = one.record.interruptions
+        if record is None or not record.resumed:
+            continue
+        often = "once" if record.resumed == 1 else f"{record.resumed} times"
+        where = f", from {'; '.join(record.places)}" if record.places else ""
+        lost = f"{record.repeated_steps:,} steps ({record.repeated_seconds:.1f} s) after a checkpoint were lost"
+        again = f"; {lost}, computed again, and count once" if record.repeated_steps else ""
+        yield (
+            f"{one.cell.name} was interrupted and resumed {often}{where}. Its times, compilation too, are sums over "
+            f"its parts{again}."
+        )
 
 
 def _steps(count: int) -> str:

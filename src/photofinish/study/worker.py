@@ -18,7 +18,7 @@ from types import FrameType
 
 from photofinish import backend
 from photofinish.config import CellSettings, Settings
-from photofinish.config.checkpoints import CheckpointEvery
+from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.errors import PhotofinishError, StopRequestedError
 from photofinish.runs import Notify, RunFolder, StageEvent
 from photofinish.runs.memory import MemoryRecord
@@ -53,7 +53,7 @@ class Task(Settings):
     prepared: Path
     folder: Path
     started: float
-    every: CheckpointEvery = CheckpointEvery()
+    every: CheckpointEvery = DEFAULT_EVERY
     only_measure: bool = False
     probe: Probe | None = None
     memory: MemoryRecord | None = None

@@ -70,8 +70,12 @@ def put_back(learner: Learner, arrays: dict[str, NDArray[Any]]) -> None:
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
-        if ops.convert_to_numpy(variable.value).tobytes() != arrays[name].tobytes():
+        if not np.array_equal(_bits(ops.convert_to_numpy(variable.value)), _bits(arrays[name])):
             raise StudyError(f"{name} could not be given its value of the checkpoint")
+
+
+def _bits(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 class Keeper:

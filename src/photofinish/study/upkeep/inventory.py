@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from photofinish.errors import PhotofinishError, StudyError
 from photofinish.evaluation.metrics import accuracy
 from photofinish.runs import Predictions, RunFolder, RunRecord, StudyFolder
 from photofinish.runs.checkpoints import CheckpointStore
+from photofinish.storage.sealed import DamagedError
 from photofinish.study.locks import LOCK, WORKER_LOCK, is_in_use
 
 Status = Literal["finished", "failed", "running", "interrupted", "abandoned", "damaged"]
@@ -122,6 +124,9 @@ def summarize(found: Found) -> RunSummary:
             status, problem = "damaged", str(error)
     if status in {"abandoned", "failed"} and CheckpointStore(run.resume).checkpoints:
         status = "interrupted"
+        with contextlib.suppress(DamagedError):
+            settings = CheckpointStore(run.resume).read_beginning().settings
+            model, seed = settings.model, settings.seed
     # A record is written last; what has one is not being written, whatever else its study does.
     if status in {"abandoned", "failed", "interrupted"} and _is_being_written(found):
         status, problem = "running", None
