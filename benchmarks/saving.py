@@ -24,7 +24,7 @@ def save(name: str, content: dict[str, Any], **more_versions: str) -> Path:
     path = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-{name}.json"
     # Where things lay on one machine is nobody's business.
     arguments = [Path(one).name if Path(one).exists() else one for one in sys.argv[1:]]
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
+    command = " ".join(["python", str(Path(sys.argv[0]).resolve().relative_to(RESULTS.parents[1])), *arguments])
     about = {"versions": {**versions(), **more_versions}, "hardware": hardware()}
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({"command": command, **content, **about}, indent=1) + "\n")

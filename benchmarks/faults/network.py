@@ -62,10 +62,16 @@ if "LEDGER" in os.environ:
     _ledger(os.environ["LEDGER"])
 
 
-def tiny(classes):
-    """Return a network with everything that has state: BatchNormalization, dropout's generator."""
+def features():
+    """Return the feature map of a network with everything that has state: BatchNormalization, dropout's generator."""
     layers = keras.layers
     inputs = keras.Input((None, None, 3))
     x = layers.Conv2D(8, 3, strides=4, name="conv")(layers.Rescaling(1 / 128, -1)(inputs))
-    x = layers.Dropout(0.2, name="drop")(layers.BatchNormalization(name="norm")(x))
-    return keras.Model(inputs, layers.Dense(classes, name="head")(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(inputs, layers.Dropout(0.2, name="drop")(layers.BatchNormalization(name="norm")(x)))
+
+
+def tiny(classes):
+    """Return it with a head of its own."""
+    body = features()
+    x = keras.layers.GlobalAveragePooling2D()(body.output)
+    return keras.Model(body.input, keras.layers.Dense(classes, name="head")(x))

@@ -47,10 +47,14 @@ def make_pictures(root: Path) -> Path:
     return root
 
 
+GIVEN: list[Path] = []
+"""The folder of pictures that was named, if any."""
+
+
 def source(folder: Path) -> Path:
     """Return a copy of the pictures to be spoilt: those that were named, or made ones."""
-    if len(sys.argv) > 1:
-        return Path(shutil.copytree(sys.argv[1], folder / "pictures"))
+    if GIVEN:
+        return Path(shutil.copytree(GIVEN[0], folder / "pictures"))
     return make_pictures(folder / "pictures")
 
 
@@ -268,4 +272,5 @@ ROWS = (
 )  # fmt: skip
 
 if __name__ == "__main__":
+    GIVEN += map(Path, sys.argv[1:2])
     sys.exit(show(ROWS))

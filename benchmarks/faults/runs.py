@@ -11,6 +11,7 @@ from pathlib import Path
 
 from row import Row
 
+import photofinish
 from photofinish.runs import Predictions, RunFolder, read_epochs
 
 NETWORK = Path(__file__).with_name("network.py")
@@ -62,7 +63,10 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         """Of the commands."""
-        return {**os.environ, "PHOTOFINISH_CACHE": str(self.folder / "cache"), "COLUMNS": "120"}
+        ours = str(Path(photofinish.__file__).parents[1])  # what is tested is what was imported here
+        return {
+            **os.environ, "PHOTOFINISH_CACHE": str(self.folder / "cache"), "COLUMNS": "120", "PYTHONPATH": ours,
+        }  # fmt: skip
 
     def start(self, run: Path, every: str = "4steps", *more: str, **environment: str) -> subprocess.Popen[str]:
         """Start a training, or go on with it."""

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,14 +44,16 @@ class Runs:
     path: Path
     prepared: PreparedData
     backend: Any = "jax"
+    train: Any = "all"
 
     @property
     def cell(self) -> CellSettings:
         model = self.path / "tiny.py"
         model.write_text(MODEL)
         # Ten steps of eight pictures an epoch.
-        training = TrainingSettings(epochs=2, batch_size=8, ema_decay=0.9)
-        return CellSettings(model=f"{model}:tiny", backend=self.backend, data=DATA, training=training)
+        training = TrainingSettings(epochs=2, batch_size=8, ema_decay=0.9, train=self.train)
+        function = "features" if self.train == "head" else "tiny"
+        return CellSettings(model=f"{model}:{function}", backend=self.backend, data=DATA, training=training)
 
     def start(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         task = Task(
@@ -112,6 +115,20 @@ def test_a_run_killed_in_a_step_and_in_a_save_ends_the_same_to_the_last_bit(runs
     assert record.steps == 20
     assert [one["note"] for one in said if "note" in one] != []
     assert not runs.folder("parts").resume.exists(), "nothing is left of it when the run is finished"
+
+
+def test_a_head_on_features_that_are_no_longer_kept_ends_the_same(tmp_path: Path, prepared: PreparedData) -> None:
+    runs = Runs(tmp_path, prepared, train="head")
+    cache = tmp_path / "cache"
+    assert runs("whole", PHOTOFINISH_CACHE=str(cache))[0] == 0
+    assert runs("parts", PHOTOFINISH_CACHE=str(cache), FAULT=KILLS["between two steps"])[0] == -signal.SIGKILL
+    shutil.rmtree(cache)
+    assert runs("parts", PHOTOFINISH_CACHE=str(cache))[0] == 0
+    assert runs.results("parts") == runs.results("whole")
+    record = RunRecord.read(runs.folder("parts").record)
+    assert not record.features_from_cache
+    assert record.interruptions is not None
+    assert record.interruptions.resumed == len(record.interruptions.places) == 1
 
 
 def test_a_worker_that_is_asked_to_stop_saves_first_and_says_how_to_go_on(runs: Runs) -> None:
