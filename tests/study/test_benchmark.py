@@ -285,7 +285,7 @@ def test_a_failed_model_makes_the_command_fail_after_everything_was_printed(
     assert rows[0] == ["40.0", "40.0", "to", "40.0", "200", "ms", "20.0%"]
     assert rows[1] == ["20.0", "20.0", "to", "20.0", "750", "ms", "750", "ms", "750", "ms"]
     assert rows[2] == ["1.0", "s", *["2.0", "s", "(cache)"] * 3]
-    assert rows[3][:3] == ["7", "unknown", "0.00"]
+    assert rows[3][:4] == ["7", "unknown", "10", "B"]
     assert "One round only" in done.stdout
 
 
