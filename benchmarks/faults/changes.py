@@ -6,10 +6,12 @@ import io
 import random
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from interruptions import AT_ONCE
 from PIL import Image
 
 from runs import NETWORK, Outcome, Place, result
@@ -112,12 +114,14 @@ def changed_bytes(place: Place) -> list[Outcome]:
     draw = random.Random(2)  # no secret
     refused = Outcome(9, "one byte of the pictures changed: train --resume and compare refuse, and name the picture")
     whole = Outcome(9, "the byte put back: both go on to the same bits")
-    for make in SOURCES:
-        source = make(root, draw)
-        for problem in _of_source(place, source):
-            refused.count(problem)
-        for problem in _goes_on(place, source):
-            whole.count(problem)
+    sources = [make(root, draw) for make in SOURCES]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda source: (list(_of_source(place, source)), list(_goes_on(place, source))), sources)
+        for problems, problems_when_back in found:
+            for problem in problems:
+                refused.count(problem)
+            for problem in problems_when_back:
+                whole.count(problem)
     refused.notes.append(f"{len(SOURCES)} kinds of sources, {FLIPS} bytes each")
     return [refused, whole]
 

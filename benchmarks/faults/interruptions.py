@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from photofinish.runs import RunFolder, RunRecord
@@ -21,6 +23,9 @@ IN_A_SAVE = (
 IN_GOING_ON = ("photofinish.training.checkpointing:put_back", "photofinish.runs.checkpoints:whole_checkpoints")
 IN_A_STEP = "photofinish.training.loop:learning_rate"
 KILLS_A_RUN = 5
+AT_ONCE = 2
+"""Runs beside each other: starting a process is most of the work, and keeps one core busy."""
+
 MOST_SECONDS = 30.0
 
 
@@ -45,26 +50,31 @@ def kills(place: Place, expected: list[object], count: int, examples: int) -> li
     killed, ledger = Outcome(1, "killed with SIGKILL, resumed to the same bits"), Outcome(3, "order ledger")
     faults = _faults(count, random.Random(0))  # no secret
     in_saves = sum(fault.startswith(IN_A_SAVE) for fault in faults)
-    for number in range(0, count, KILLS_A_RUN):
-        run, path = place.folder / f"kill-{number}", place.folder / f"kill-{number}.jsonl"
-        problems = []
-        for fault in faults[number : number + KILLS_A_RUN]:
-            code, printed = place.run(run, FAULT=fault, LEDGER=str(path))
-            if code == 0 or "SIGKILL" not in printed:
-                problems.append(f"{fault} killed nothing: {printed[-300:]}")
-        code, printed = place.run(run, LEDGER=str(path))
-        if code != 0:
-            problems.append(f"did not go on: {printed[-300:]}")
-        elif result(run) != expected:
-            problems.append(f"{run.name} ended with other bits")
-        for fault in faults[number : number + KILLS_A_RUN]:
-            killed.count(f"{fault}: {problems}" if problems else None)
-        ledger.count(ledger_problem(path, examples))
-        if code == 0:
-            interruptions = RunRecord.read(RunFolder(run).record).interruptions
-            print(f"  run {number // KILLS_A_RUN + 1}: {interruptions}", flush=True)
+    numbers = range(0, count, KILLS_A_RUN)
+    groups = [faults[number : number + KILLS_A_RUN] for number in numbers]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda number, group: _killed(place, expected, number, group), numbers, groups)
+        for number, group, problems in zip(numbers, groups, found, strict=True):
+            for fault in group:
+                killed.count(f"{fault}: {problems}" if problems else None)
+            ledger.count(ledger_problem(place.folder / f"kill-{number}.jsonl", examples))
     killed.notes.append(f"{in_saves} of them inside a save, {KILLS_A_RUN} in each run")
     return [killed, ledger]
+
+
+def _killed(place: Place, expected: list[object], number: int, faults: Sequence[str]) -> list[str]:
+    """Kill a training several times, let it end, and return what was wrong."""
+    run, ledger = place.folder / f"kill-{number}", str(place.folder / f"kill-{number}.jsonl")
+    problems = []
+    for fault in faults:
+        code, printed = place.run(run, FAULT=fault, LEDGER=ledger)
+        if code == 0 or "SIGKILL" not in printed:
+            problems.append(f"{fault} killed nothing: {printed[-300:]}")
+    code, printed = place.run(run, LEDGER=ledger)
+    if code != 0:
+        return [*problems, f"did not go on: {printed[-300:]}"]
+    print(f"  {run.name}: {RunRecord.read(RunFolder(run).record).interruptions}", flush=True)
+    return problems if result(run) == expected else [*problems, f"{run.name} ended with other bits"]
 
 
 def stops(place: Place, expected: list[object], count: int) -> list[Outcome]:

@@ -85,14 +85,14 @@ class Place:
         """Run a command to its end; return the exit code and what was printed."""
         done = subprocess.run(  # ourselves
             [sys.executable, "-m", "photofinish", *arguments], cwd=self.folder, env=self.environment | environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=900,
         )  # fmt: skip
         return done.returncode, done.stdout
 
     def run(self, run: Path, every: str = "4steps", *more: str, **environment: str) -> tuple[int, str]:
         """Run a training to its end; return the exit code and what was printed."""
         process = self.start(run, every, *more, **environment)
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=900)
         return process.returncode, printed
 
 
