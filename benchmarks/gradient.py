@@ -1,20 +1,22 @@
-"""What the normalisation and the order of operations do for the gradient of a network, on JAX.
+"""What our layers and the order of operations do for the gradient of a network, on JAX.
 
 Command: `python benchmarks/gradient.py [--model efficientnetv2-b0] [--image-size 32] [--batch-size 32] [--rounds 9]`
 
 In one process and in turn: with Keras' BatchNormalization and operations in the order that XLA's CPU compiler chooses,
-with Keras' and in the order that needs least memory, and with ours in that order, as the product trains. Prints
-milliseconds for a gradient (medians) and how many times faster each is than the first; writes
-`benchmarks/results/<date>-gradient-<model>-<size>.json`.
+with Keras' and in the order that needs least memory, with ours in either order, and with ours and the gradient that we
+give to matrix products, as the product trains. Prints milliseconds for a gradient (medians) and how many times faster
+each is than the first; writes `benchmarks/results/<date>-gradient-<model>-<size>.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -26,7 +28,7 @@ import jax  # noqa: E402  # the backend comes first
 import keras  # noqa: E402  # the backend comes first
 from saving import save  # noqa: E402  # the backend comes first
 
-from photofinish.models import Head, all_layers, build  # noqa: E402  # the backend comes first
+from photofinish.models import Head, all_layers, build, layers  # noqa: E402  # the backend comes first
 from photofinish.models.normalization import OnePassNormalization  # noqa: E402  # the backend comes first
 from photofinish.training.losses import cross_entropy, smoothed_targets  # noqa: E402  # the backend comes first
 
@@ -34,7 +36,9 @@ LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 CLASSES, CALLS = 10, 10
 
 
-def gradient(name: str, size: int, batch: int, *, ours: bool, options: dict[str, str] | None) -> Callable[[], Any]:
+def gradient(
+    name: str, size: int, batch: int, *, ours: bool, products: bool = False, options: dict[str, str] | None
+) -> Callable[[], Any]:
     """Compile the gradient of a network; return what computes it once."""
     model = build(name, Head(CLASSES), image_size=size).model
     if not ours:
@@ -51,7 +55,8 @@ def gradient(name: str, size: int, batch: int, *, ours: bool, options: dict[str,
 
     program = jax.jit(jax.value_and_grad(objective, has_aux=True), compiler_options=options)
     values = [[one.value for one in some] for some in (model.trainable_variables, model.non_trainable_variables)]
-    jax.block_until_ready(program(*values, images))
+    with contextlib.nullcontext() if products else mock.patch.object(layers, "pixel_product", keras.ops.matmul):
+        jax.block_until_ready(program(*values, images))
     return lambda: program(*values, images)
 
 
@@ -69,6 +74,7 @@ def main() -> None:
         "Keras' normalisation, least memory": gradient(*network, ours=False, options=LEAST_MEMORY),
         "one pass, XLA's order": gradient(*network, ours=True, options=None),
         "one pass, least memory": gradient(*network, ours=True, options=LEAST_MEMORY),
+        "the same, products' gradient": gradient(*network, ours=True, products=True, options=LEAST_MEMORY),
     }
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(arguments.rounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -22,12 +23,16 @@ OFFSETS, PLACES = 20, 50
 PAGE = 4096
 
 
+class NotMountedError(Exception):
+    """A disk in memory cannot be had here."""
+
+
 @contextlib.contextmanager
 def small_disk(place: Path) -> Iterator[Path]:
     """Mount a small disk in memory.
 
     Raises:
-        OSError: That is not allowed here.
+        NotMountedError: That is not allowed here.
     """
     place.mkdir(exist_ok=True)
     mount = subprocess.run(  # a fixed command
@@ -35,7 +40,7 @@ def small_disk(place: Path) -> Iterator[Path]:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if mount.returncode:
-        raise OSError(f"no small disk can be mounted here: {mount.stderr.strip()}")
+        raise NotMountedError(f"no small disk can be mounted here: {mount.stderr.strip()}")
     try:
         yield place
     finally:
@@ -43,12 +48,18 @@ def small_disk(place: Path) -> Iterator[Path]:
 
 
 def _leave(disk: Path, free: int) -> None:
-    """Fill a disk but for so many bytes."""
+    """Fill a disk but for so many bytes, also while a training writes to it and deletes."""
     ballast = disk / "ballast"
     ballast.unlink(missing_ok=True)
-    left = shutil.disk_usage(disk).free - free
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, left))
+        size = 0
+        while (left := shutil.disk_usage(disk).free - free) > 0 or size == 0:
+            try:
+                os.posix_fallocate(file.fileno(), size, max(1, left))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            size = os.fstat(file.fileno()).st_size
 
 
 def full_disk(place: Place, expected: list[object], interrupted: Path) -> list[Outcome]:
@@ -69,7 +80,7 @@ def full_disk(place: Place, expected: list[object], interrupted: Path) -> list[O
             (disk / "ballast").unlink()
             shutil.rmtree(disk / "resume")
             outcome.count(_problem_of_training(place, disk, expected))
-    except OSError as error:
+    except NotMountedError as error:
         outcome.notes.append(f"skipped: {error}")
     return [outcome]
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from photofinish.runs import RunFolder, RunRecord
-from runs import Outcome, Place, ledger_problem, result
+from runs import EPOCHS, STEPS, Outcome, Place, ledger_problem, result
 
 IN_A_SAVE = (
     "photofinish.storage.tensors:write_chunk",
@@ -27,6 +27,8 @@ AT_ONCE = 2
 """Runs beside each other: starting a process is most of the work, and keeps one core busy."""
 
 MOST_SECONDS = 30.0
+PACE = 0.02
+"""Seconds that a step is made longer, so that a training lasts as long as a signal may wait."""
 
 
 def _faults(count: int, draw: random.Random) -> list[str]:
@@ -83,10 +85,10 @@ def stops(place: Place, expected: list[object], count: int) -> list[Outcome]:
     draw, longest = random.Random(1), 0.0  # no secret
     for number in range(count):
         run = place.folder / f"stop-{number}"
-        process = place.start(run, "1")
+        process = place.start(run, "1", PACE=str(PACE))
         reached = run / "resume" / "reached"
         wait_for(reached, process)
-        time.sleep(draw.random())
+        time.sleep(draw.random() * PACE * EPOCHS * STEPS)
         start = time.perf_counter()
         process.send_signal((signal.SIGTERM, signal.SIGINT)[number % 2])
         printed, _ = process.communicate(timeout=60)

@@ -1,6 +1,7 @@
 """A tiny network whose file, imported by the worker, injects the fault named in `FAULT` and keeps the order ledger.
 
 `FAULT` is `module:function:count`: the process is killed with SIGKILL when that function is called for the n-th time.
+`PACE` makes every step so many seconds longer.
 `LEDGER` names a file that gets a line for each step taken: epoch, step in it, the indices that count.
 """
 
@@ -9,6 +10,7 @@ import itertools
 import json
 import os
 import signal
+import time
 import types
 from pathlib import Path
 
@@ -27,6 +29,17 @@ def _killing(count):
         def call(*arguments, **options):
             if next(calls) == count:
                 os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return call
+
+    return around
+
+
+def _slowed(seconds):
+    def around(function):
+        def call(*arguments, **options):
+            time.sleep(seconds)
             return function(*arguments, **options)
 
         return call
@@ -58,6 +71,8 @@ def _ledger(path):
 if "FAULT" in os.environ:
     _module, _name, _count = os.environ["FAULT"].split(":")
     _patch(_module, _name, _killing(int(_count)))
+if "PACE" in os.environ:
+    _patch("photofinish.training.loop", "learning_rate", _slowed(float(os.environ["PACE"])))
 if "LEDGER" in os.environ:
     _ledger(os.environ["LEDGER"])
 

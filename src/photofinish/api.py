@@ -405,9 +405,8 @@ def _train_cell(asked: _Asked, observer: Observer | None, progress: Progress | N
         try:
             record = execute(cell, prepared.folder, folder, observer, asked.every, memory)
         except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt(
-                f"{interrupt}. Or: photofinish train --resume {shlex.quote(str(folder.path))}"
-            ) from None
+            resume = f". Or: photofinish train --resume {shlex.quote(str(folder.path))}"
+            raise KeyboardInterrupt(f"{interrupt}{resume if folder.resume.is_dir() else ''}") from None
     if record.status == "failed":
         raise PhotofinishError(f"{cell.model} failed: {record.error}")
     return folder.path, record

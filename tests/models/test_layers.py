@@ -22,6 +22,7 @@ from photofinish.models.layers import (
     PointwiseConvolution,
     SpatialConvolution,
     StridePadding,
+    pixel_product,
     shifted_convolution,
     use_fast_layers,
 )
@@ -154,6 +155,10 @@ def assert_same_layer(ours: keras.layers.Layer, theirs: keras.layers.Layer, imag
         mine.assign(drawn(*mine.shape, seed=number))
         other.assign(mine.value)
     np.testing.assert_allclose(np.asarray(ours(images)), np.asarray(theirs(images)), rtol=0, atol=1e-5)
+
+
+def test_a_matrix_product_of_every_pixel_has_the_ordinary_gradients(agreement: ModuleType) -> None:
+    agreement.assert_same_with_gradients(pixel_product, ops.matmul, drawn(2, 3, 5, 4), drawn(4, 6, seed=1))
 
 
 def test_only_convolutions_that_ours_compute_alike_are_replaced() -> None:

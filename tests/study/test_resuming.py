@@ -98,10 +98,11 @@ def runs(tmp_path: Path, prepared: PreparedData) -> Runs:
 KILLS = {
     "between two steps": "photofinish.training.loop:learning_rate:14",
     "inside a save": "photofinish.runs.checkpoints:write_sealed:5",
+    "after the last step": "photofinish.evaluation.predict:evaluate:1",
 }
 
 
-def test_a_run_killed_in_a_step_and_in_a_save_ends_the_same_to_the_last_bit(runs: Runs) -> None:
+def test_a_run_killed_in_a_step_in_a_save_and_when_trained_ends_the_same_to_the_last_bit(runs: Runs) -> None:
     assert runs("whole")[0] == 0
     for kill in KILLS.values():
         assert runs("parts", FAULT=kill)[0] == -signal.SIGKILL
@@ -111,9 +112,11 @@ def test_a_run_killed_in_a_step_and_in_a_save_ends_the_same_to_the_last_bit(runs
     assert runs.results("parts") == runs.results("whole")
     record = RunRecord.read(runs.folder("parts").record)
     assert record.interruptions is not None
-    assert record.interruptions.resumed == 2
+    assert record.interruptions.resumed == 3
+    assert record.interruptions.places[-1] == "epoch 2, 10 of its steps taken"
     assert record.steps == 20
     assert [one["note"] for one in said if "note" in one] != []
+    assert "had finished" in how_to_go_on(runs.folder("parts"))
     assert not runs.folder("parts").resume.exists(), "nothing is left of it when the run is finished"
 
 

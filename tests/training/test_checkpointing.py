@@ -27,7 +27,7 @@ from photofinish.training.checkpointing import Keeper, copied, put_back
 from photofinish.training.loop import Trainer, train
 
 Few = Callable[[int], PreparedData]
-EVERY = CheckpointEvery(steps=2)
+EVERY = CheckpointEvery(steps=5)
 BASE = {"epochs": 4, "batch_size": 8, "reestimate_statistics": "always"}
 COURSES: dict[str, dict[str, Any]] = {
     "everything": {
@@ -118,11 +118,18 @@ def at(stage: str, epoch: int, done: int) -> Callable[[StageEvent], bool]:
     return lambda event: (event.stage, event.epoch) == (stage, epoch) and event.done >= done
 
 
+def re_estimating(event: StageEvent) -> bool:
+    return event.stage == "re-estimating"
+
+
 STOPS = {
-    "everything": (at("training", 1, 2), at("compiling", 3, 0)),
-    "gradual": (at("validating", 2, 1), at("training", 4, 1)),
+    "everything": (at("training", 1, 2), at("compiling", 3, 0), re_estimating),
+    "gradual": (at("validating", 2, 1), at("training", 4, 1), re_estimating),
 }
-PLACES = {"everything": ["epoch 1, 2", "epoch 3, 0"], "gradual": ["epoch 2, 3", "epoch 4, 1"]}
+PLACES = {
+    "everything": ["epoch 1, 2", "epoch 3, 0", "every step taken"],
+    "gradual": ["epoch 2, 3", "epoch 4, 1", "every step taken"],
+}
 
 
 @pytest.mark.parametrize("name", COURSES)

@@ -147,7 +147,8 @@ class CheckpointRecord(Settings):
     @property
     def place(self) -> str:
         """How far it is, in words."""
-        return f"epoch {self.epoch}, {self.step} of its steps taken"
+        epochs = self.begun.settings.training.for_pictures(self.begun.data.train).epochs
+        return "every step taken" if self.epoch > epochs else f"epoch {self.epoch}, {self.step} of its steps taken"
 
 
 class CheckpointStore:

@@ -54,7 +54,7 @@ def probe_cell(
 
         network = ProbedNetwork(opened.entrant, settings.model, opened.data, settings.data.image_size, settings.seed)
         for size in probe.sizes:
-            network.take_steps(with_size(opened.training, probe.probed, size), predicts=size == probe.sizes[0])
+            network.take_steps(with_size(opened.training, probe.probed, size))
             peak = backend.peak_device_memory() or watch.take_peak()
             tell(Trial(model=settings.model, pictures=size, peak_memory_bytes=peak))
     except Exception as error:

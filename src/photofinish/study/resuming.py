@@ -64,7 +64,7 @@ def refuse_to_go_on(
         return  # there is nothing whole to lose
     are_others = begun.data.fingerprint != data.fingerprint
     same_asked = begun.settings.data.but(source=cell.data.source) == cell.data
-    if not resumes and _has_failed(folder) and not (are_others and same_asked):
+    if not resumes and _status(folder) == "failed" and not (are_others and same_asked):
         return
     different = begun.differences(beginning(cell, data, begun.every))
     if different:
@@ -98,13 +98,15 @@ def read_interrupted(path: Path) -> Beginning:
 
 def how_to_go_on(folder: RunFolder) -> str:
     """Say how far an interrupted run is saved and how it is gone on with."""
+    if _status(folder) == "finished":
+        return f"stopped, after {folder.path.name} had finished; the same command shows what came of it"
     latest = CheckpointStore(folder.resume).latest_record()
     saved = f"goes on from {latest.place}" if latest else "begins anew, nothing was saved yet"
     return f"stopped; run the same command again: {folder.path.name} {saved}"
 
 
-def _has_failed(folder: RunFolder) -> bool:
+def _status(folder: RunFolder) -> str | None:
     try:
-        return RunRecord.read(folder.record).status == "failed"
+        return RunRecord.read(folder.record).status
     except PhotofinishError:
-        return False
+        return None

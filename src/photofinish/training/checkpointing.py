@@ -175,6 +175,14 @@ class Keeper:
         self._writer = threading.Thread(target=self._write, args=(self._record(course), arrays), name="checkpoint")
         self._writer.start()
 
+    def end(self, learner: Learner, course: Course) -> None:
+        """Save the training that has taken its last step and wait for it: estimating and predicting may take long."""
+        start = time.perf_counter()
+        copying = course.checkpoint_seconds
+        if course.steps > self._saved_steps:
+            self.stop(learner, course)
+            course.checkpoint_seconds = copying + time.perf_counter() - start
+
     def stop(self, learner: Learner, course: Course) -> None:
         """Save the training as it is and wait until that is written: the process is about to end."""
         if not self.every.never:

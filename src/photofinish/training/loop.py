@@ -116,6 +116,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     if keeper and keeper.restore(trainer.learner, course):
         for before in course.epochs:
             record(before)
+    if course.epoch > settings.epochs:
+        trainer.enter_stage()  # for what follows the last step, before which the process before this one ended
     compiled_before = course.validation_compile_seconds
     try:
         while course.epoch <= settings.epochs:
@@ -129,6 +131,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
             course.validation_seconds += time.perf_counter() - start
             course.validation_compile_seconds = compiled_before + trainer.predictor.compile_seconds
             record(course.end_epoch(loss, accuracy))
+        if keeper:
+            keeper.end(trainer.learner, course)
     except StopRequestedError:
         if keeper:
             keeper.stop(trainer.learner, course)

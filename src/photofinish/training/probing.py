@@ -10,6 +10,7 @@ import numpy as np
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.models import Entrant, split_head
+from photofinish.models.inference import Predictor
 from photofinish.runs import unheard
 from photofinish.training.entrant import anatomy_for
 from photofinish.training.loop import Trainer
@@ -32,13 +33,13 @@ class ProbedNetwork:
 
     def __init__(self, entrant: Entrant, name: str, data: PreparedData, image_size: int, seed: int) -> None:
         self.entrant, self.name, self.data, self.image_size, self.seed = entrant, name, data, image_size, seed
+        self._predictor: Predictor | None = None
 
-    def take_steps(self, settings: TrainingSettings, *, predicts: bool) -> None:
-        """Take steps of every stage that may need most memory.
+    def take_steps(self, settings: TrainingSettings) -> None:
+        """Take steps of every stage that may need most memory, and predict a batch among what they leave behind.
 
         Args:
             settings: How to train, its length in epochs.
-            predicts: Whether to predict a batch, too.
         """
         data, model = self.data, self.entrant.model
         if settings.train == "head":
@@ -53,8 +54,9 @@ class ProbedNetwork:
         for stage in largest_stages(tuple(trainer.stages.values())):
             trainer.begin_stage(stage)
             trainer.train_epoch(stage.first_epoch, np.resize(trainer.indices, steps * settings.batch_size))
-        if predicts:
-            trainer.predictor(data.images, np.resize(data.splits["validation"], trainer.predictor.batch_size))
+        # Compiled once: it predicts the same batch, whatever the size of the steps.
+        self._predictor = self._predictor or trainer.predictor
+        self._predictor(data.images, np.resize(data.splits["validation"], self._predictor.batch_size))
         del trainer
         gc.collect()
 
