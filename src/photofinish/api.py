@@ -226,7 +226,7 @@ def join(studies: Sequence[str | Path], output: str | Path, *, command: str = ""
     return Study(target, results, StudyFolder(target).report_html, tuple(failed))
 
 
-def load(run: str | Path, *, model: str | None = None) -> Classifier:
+def load(run: str | Path, *, model: str | None = None, best: bool = False) -> Classifier:
     """Open the network of a finished run, ready to name what is on pictures.
 
     It computes with the backend and in the precision of the run.
@@ -234,6 +234,7 @@ def load(run: str | Path, *, model: str | None = None) -> Classifier:
     Args:
         run: A run folder; those of a study are its `cells/<model>/seed-<k>`.
         model: `path/to/model.py:function`, for a network that is no part of the catalog. Its code is run.
+        best: The weights of the epoch with the highest validation accuracy, where a run kept them, instead of the last.
 
     Raises:
         StudyError: There is no finished run.
@@ -244,7 +245,7 @@ def load(run: str | Path, *, model: str | None = None) -> Classifier:
     choose_backend(record.settings)
     from photofinish.evaluation.classifier import Classifier
 
-    return Classifier(folder, trained_on.stored_size, own_model=model)
+    return Classifier(folder, trained_on.stored_size, own_model=model, best=best)
 
 
 def train(  # noqa: PLR0913  # as `compare`

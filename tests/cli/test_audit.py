@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photofinish.models import Head, build
-from photofinish.models.saved import save
+from photofinish.models.saved import saving
 
 from .conftest import CommandLine
 
@@ -58,7 +58,7 @@ def weights(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     head = Head(2)
     entrant = build(NETWORK, head, image_size=32, seed=0)
-    save(entrant, folder / "checkpoints", class_names=("a", "b"), image_size=32, head=head, name=NETWORK)
+    saving(entrant, folder / "checkpoints", class_names=("a", "b"), image_size=32, head=head, name=NETWORK)()
     return folder
 
 

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from photofinish.errors import WeightsError
 from photofinish.models import Entrant, Head, build
-from photofinish.models.saved import MANIFEST, TENSORS, load, save
+from photofinish.models.saved import MANIFEST, TENSORS, load, saving
 from photofinish.models.scaling import CAFFE
 
 CLASSES = ("ash", "birch", "cedar")
@@ -30,7 +30,7 @@ def entrant(computations: ModuleType) -> Entrant:
 
 @pytest.fixture
 def folder(entrant: Entrant, tmp_path: Path) -> Path:
-    save(entrant, tmp_path / "model", class_names=CLASSES, image_size=32, head=HEAD, name=NAME)
+    saving(entrant, tmp_path / "model", class_names=CLASSES, image_size=32, head=HEAD, name=NAME)()
     return tmp_path / "model"
 
 
@@ -158,7 +158,7 @@ def test_someones_own_network_of_unnamed_and_nested_layers_comes_back(
     generator = np.random.default_rng(0)
     for variable in entrant.model.weights:
         variable.assign(generator.normal(size=variable.shape))
-    save(entrant, tmp_path / "model", class_names=CLASSES, image_size=8, head=Head(3), name=name)
+    saving(entrant, tmp_path / "model", class_names=CLASSES, image_size=8, head=Head(3), name=name)()
     with pytest.raises(WeightsError, match="to have its code run, name it"):
         load(tmp_path / "model")
     # Keras would by now call an unnamed Dense dense_2.

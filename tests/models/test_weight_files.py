@@ -28,7 +28,7 @@ from photofinish.models import (
 from photofinish.models.filling import named_variables
 from photofinish.models.manifest import MANIFEST, TENSORS
 from photofinish.models.published import KERAS_FILES, KerasFile, WeightSet
-from photofinish.models.saved import save
+from photofinish.models.saved import saving
 from photofinish.models.scaling import BY_128, CAFFE, HALF, IMAGENET, Scaling
 from photofinish.models.weight_files import PICKLES
 
@@ -61,7 +61,7 @@ def run(source: keras.Model, tmp_path: Path) -> Path:
     entrant = build(SMALL, Head(CLASSES), image_size=32, seed=7, input_scaling=CAFFE)
     names = tuple("abcde")
     folder = tmp_path / "run" / "checkpoints"
-    save(entrant, folder, class_names=names, image_size=32, head=Head(CLASSES), name=SMALL)
+    saving(entrant, folder, class_names=names, image_size=32, head=Head(CLASSES), name=SMALL)()
     return tmp_path / "run"
 
 

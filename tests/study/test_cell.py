@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+import photofinish as pf
 from photofinish.config import CellSettings, DataSettings, TrainingSettings
 from photofinish.data import PreparedData, prepare
 from photofinish.data.augment import resize
 from photofinish.errors import SettingsError
+from photofinish.models.manifest import TENSORS
 from photofinish.models.saved import load
 from photofinish.runs import Predictions, RunFolder, RunRecord, StageEvent, read_epochs
 from photofinish.study.cell import run_cell
 from photofinish.study.cells import FinishedCell
 from photofinish.study.race import Race, check_models
+from photofinish.study.upkeep.verify import check_folder
 from photofinish.study.warn import _features, _unfolded
 from photofinish.training.clock import WARM_UP_STEPS
+from photofinish.training.loop import Trainer
 
 OWN = """
 import keras
@@ -77,6 +81,35 @@ def test_stages_are_recorded_and_their_first_pictures_kept(own: str, prepared: P
     assert RunRecord.read(run_folder.record) == record
     histories = [epoch.elapsed_seconds for epoch in read_epochs(run_folder.metrics)]
     assert histories == sorted(histories)
+
+
+def test_the_weights_of_the_best_epoch_are_kept_where_it_is_not_the_last(
+    own: str, prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = [0.2, 0.9, 0.3, 0.9, 0.1]
+    monkeypatch.setattr(Trainer, "validate", lambda _self, epoch: (1.0 + epoch, accuracies[epoch - 1]))
+    options = {"reestimate_statistics": "never", "schedule": "constant"}
+    longer, _ = run(own, prepared, tmp_path / "longer", epochs=5, **options)
+    shorter, _ = run(own, prepared, tmp_path / "shorter", epochs=2, **options)
+    assert longer.kept_best == [longer.best(2)]
+    assert shorter.kept_best == []
+    best, last = ((folder / TENSORS).read_bytes() for folder in (longer.best(2), longer.checkpoints))
+    assert best == (shorter.checkpoints / TENSORS).read_bytes() != last
+    picture = [np.full((8, 8, 3), 99, np.uint8)]
+    kept, ended = (pf.load(longer.path, model=own, best=best).probabilities(picture) for best in (True, False))
+    same = pf.load(shorter.path, model=own, best=True)
+    assert same.temperature != 1
+    np.testing.assert_allclose(kept, softmax_at(same.probabilities(picture), same.temperature), rtol=1e-5)
+    assert not np.allclose(kept, ended)
+    assert check_folder(longer.path) == []
+    (longer.best(2) / TENSORS).write_bytes(best[:-1])
+    assert [Path(one.file) for one in check_folder(longer.path)] == [longer.best(2)]
+
+
+def softmax_at(probabilities: np.ndarray[Any, Any], temperature: float) -> np.ndarray[Any, Any]:
+    """Return what logits that were divided by a temperature would give undivided."""
+    powers = probabilities**temperature
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def test_a_frozen_networks_run_is_complete_and_its_saved_model_predicts_the_same(

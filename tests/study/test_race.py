@@ -7,7 +7,7 @@ import pytest
 from photofinish.config import DataSettings, TrainingSettings
 from photofinish.errors import SettingsError, WeightsError
 from photofinish.models import Head, build
-from photofinish.models.saved import save
+from photofinish.models.saved import saving
 from photofinish.study.race import Race, check_models
 from photofinish.study.sources import hash_sources
 
@@ -22,7 +22,7 @@ def race(weights, *models):
 def files(tmp_path):
     """A run folder, a file of weights, and someone's own model."""
     entrant = build(SMALL, Head(2), image_size=32, seed=0)
-    save(entrant, tmp_path / "run" / "checkpoints", class_names=("a", "b"), image_size=32, head=Head(2), name=SMALL)
+    saving(entrant, tmp_path / "run" / "checkpoints", class_names=("a", "b"), image_size=32, head=Head(2), name=SMALL)()
     (tmp_path / "w.safetensors").write_bytes((tmp_path / "run" / "checkpoints" / "final.safetensors").read_bytes())
     (tmp_path / "own.py").write_text("def network(classes): ...")
     return tmp_path

@@ -86,7 +86,8 @@ class Runs:
             (one.train_loss, one.train_accuracy, one.validation_loss, one.validation_accuracy, one.learning_rate)
             for one in read_epochs(folder.metrics)
         ]
-        files = [folder.checkpoints / "final.safetensors", folder.predictions("validation"), folder.predictions("test")]
+        files = [folder.predictions("validation"), folder.predictions("test")]
+        files += sorted(folder.checkpoints.rglob("final.safetensors"))
         return [figures, *(path.read_bytes() for path in files)]
 
 

@@ -17,10 +17,11 @@ from keras import ops
 from photofinish.config import CellSettings, TrainingSettings
 from photofinish.config.checkpoints import CheckpointEvery
 from photofinish.data import PreparedData, epoch_order
+from photofinish.data.augment import resize
 from photofinish.data.sampling import Batch
 from photofinish.errors import PhotofinishError, StopRequestedError, StudyError
 from photofinish.models import Anatomy, build_with_initial_values
-from photofinish.runs import EpochRecord, StageEvent
+from photofinish.runs import EpochRecord, StageEvent, best_epoch
 from photofinish.runs.checkpoints import STATE, Beginning, CheckpointStore
 from photofinish.training import loop
 from photofinish.training.checkpointing import Keeper, copied, put_back
@@ -167,6 +168,34 @@ def test_steps_that_were_not_applied_and_what_they_left_of_the_learning_rate_are
     assert parts.figures == whole.figures
     assert parts.outcome.nonfinite_steps == whole.outcome.nonfinite_steps
     assert {one.epoch for one in whole.outcome.nonfinite_steps} == {1, 2, 3, 4}
+
+
+def test_the_network_of_the_best_epoch_is_copied_as_it_validates(few: Few, tmp_path: Path) -> None:
+    data = few(20)
+    settings = TrainingSettings.of({**BASE, "epochs": 6, "ema_decay": 0.5, "learning_rate": 0.05})
+    model, anatomy = network()
+    written: list[int] = []
+    copies: dict[int, list[np.ndarray[Any, Any]]] = {}
+    records: list[EpochRecord] = []
+
+    def copy(epoch: int) -> Callable[[], None]:
+        copies[epoch] = [np.array(one.value) for one in model.weights]
+        return lambda: written.append(epoch)
+
+    train(
+        model, data, 16, settings, 3, anatomy=anatomy, record=records.append, notify=lambda _: None,
+        keeper=keeper_of(tmp_path, data, settings, []), best=copy,
+    )  # fmt: skip
+    accuracies = [one.validation_accuracy for one in records]
+    assert written == [epoch for epoch in copies if best_epoch(records[:epoch]) == epoch]
+    assert written[-1] == best_epoch(records)
+    assert accuracies[written[-1] - 1] == max(accuracies)
+    assert len(written) > 1, "it must have become better"
+    for variable, value in zip(model.weights, copies[written[-1]], strict=True):
+        variable.assign(value)
+    images, labels = (values[data.splits["validation"]] for values in (data.images, data.labels))
+    right = np.asarray(model(resize(images, 16), training=False)).argmax(axis=1) == labels
+    assert right.mean() == pytest.approx(max(accuracies))
 
 
 def test_time_before_a_checkpoint_counts(few: Few, tmp_path: Path) -> None:

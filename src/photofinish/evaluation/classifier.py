@@ -29,24 +29,28 @@ class Classifier:
         folder: Of a finished run.
         stored_size: Height and width in pixels at which the run's pictures were kept.
         own_model: `path/to/model.py:function`, for a network that is no part of the catalog. Its code is run.
+        best: Take the weights of the run's best epoch, where it was not the last.
 
     Attributes:
         model: The network, pictures of 0-255, (pictures, image_size, image_size, 3), to logits.
         class_names: In the order of the logits.
         image_size: Height and width in pixels that the network sees.
-        temperature: What logits are divided by; 1 where the run kept no validation predictions.
+        temperature: What logits are divided by; 1 where the run kept no validation predictions of these weights.
 
     Raises:
         WeightsError: The saved network is missing or damaged.
         StudyError: Its validation predictions are damaged.
     """
 
-    def __init__(self, folder: RunFolder, stored_size: tuple[int, int], *, own_model: str | None = None) -> None:
-        entrant, manifest = load(folder.checkpoints, own_model=own_model)
+    def __init__(
+        self, folder: RunFolder, stored_size: tuple[int, int], *, own_model: str | None = None, best: bool = False
+    ) -> None:
+        saved = next(iter(folder.kept_best if best else ()), folder.checkpoints)
+        entrant, manifest = load(saved, own_model=own_model)
         self.model = entrant.model
         self.class_names = manifest.class_names
         self.image_size = manifest.image_size
-        self.temperature = stored_temperature(folder) or 1.0
+        self.temperature = (saved == folder.checkpoints and stored_temperature(folder)) or 1.0
         self._stored_size = stored_size
         self._predictors: dict[int, Predictor] = {}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ from photofinish.storage import require_free_space, write_json, writing
 from photofinish.storage.download import checksum
 
 
-def save(
+def saving(
     entrant: Entrant, folder: Path, *, class_names: tuple[str, ...], image_size: int, head: Head, name: str
-) -> None:
-    """Write a trained network: first the tensors, then the manifest that vouches for them.
+) -> Callable[[], None]:
+    """Copy a trained network, which may then change, and return what writes the copy.
+
+    The tensors are written first, then the manifest that vouches for them. Where the disk is full a PhotofinishError is
+    raised, and what was there before still is.
 
     Args:
         entrant: The network.
@@ -38,29 +42,31 @@ def save(
         image_size: Height and width in pixels.
         head: The head it was built with.
         name: The model as it was asked for.
-
-    Raises:
-        PhotofinishError: The disk is full; what was there before still is.
     """
     tensors = {
         # In one piece, as safetensors needs them; `ascontiguousarray` would make a line of a single number.
         path: np.array(ops.convert_to_numpy(variable.value), order="C")
         for path, variable in _named(entrant.model)
     }
-    require_free_space(folder, saved_bytes(entrant.model), "the trained model")
-    with writing(folder / TENSORS) as temporary:
-        safetensors.numpy.save_file(tensors, temporary)
-    manifest = SavedModel(
-        name=name,
-        class_names=class_names,
-        image_size=image_size,
-        head_units=head.units,
-        dropout=head.dropout,
-        input_scaling=entrant.input_scaling,
-        weights=entrant.weights,
-        sha256=checksum(folder / TENSORS, "SHA-256"),
-    )
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    needed = saved_bytes(entrant.model)
+
+    def write() -> None:
+        require_free_space(folder, needed, "the trained model")
+        with writing(folder / TENSORS) as temporary:
+            safetensors.numpy.save_file(tensors, temporary)
+        manifest = SavedModel(
+            name=name,
+            class_names=class_names,
+            image_size=image_size,
+            head_units=head.units,
+            dropout=head.dropout,
+            input_scaling=entrant.input_scaling,
+            weights=entrant.weights,
+            sha256=checksum(folder / TENSORS, "SHA-256"),
+        )
+        write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+    return write
 
 
 def saved_bytes(model: keras.Model) -> int:

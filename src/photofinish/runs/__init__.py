@@ -18,6 +18,7 @@ from photofinish.runs.records import (
     StepSeconds,
     TimeRecord,
     append_epoch,
+    best_epoch,
     read_epochs,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "StudyFolder",
     "TimeRecord",
     "append_epoch",
+    "best_epoch",
     "cell_name",
     "hardware",
     "peak_resident_bytes",

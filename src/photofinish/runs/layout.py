@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LISTING = "listing.npz"
+BEST = "best-epoch-"
 
 
 def cell_name(model: str) -> str:
@@ -53,6 +54,15 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of saved weights."""
         return self.path / "checkpoints"
+
+    def best(self, epoch: int) -> Path:
+        """Return the folder of the weights of an epoch that was the best."""
+        return self.checkpoints / f"{BEST}{epoch}"
+
+    @property
+    def kept_best(self) -> list[Path]:
+        """The folders of weights of the best epoch; more than one only while a later one is written."""
+        return sorted(self.checkpoints.glob(f"{BEST}*"))
 
     @property
     def resume(self) -> Path:

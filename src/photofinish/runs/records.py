@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -260,6 +261,15 @@ class EpochRecord(Settings):
     train_seconds: float
     elapsed_seconds: float
     nonfinite_steps: int = 0
+
+
+def best_epoch(epochs: Sequence[EpochRecord]) -> int:
+    """Return the epoch of the highest validation accuracy, of these that of the lowest loss, of these the first.
+
+    Args:
+        epochs: In order, at least one.
+    """
+    return max(epochs, key=lambda one: (one.validation_accuracy, -one.validation_loss)).epoch
 
 
 def append_epoch(path: Path, record: EpochRecord) -> None:

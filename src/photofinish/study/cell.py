@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from photofinish.runs.checkpoints import KEPT, CheckpointStore
 from photofinish.runs.listings import copy_listing
 from photofinish.runs.memory import MemoryRecord
 from photofinish.storage import require_free_space, write_text
+from photofinish.study.best import BestWeights
 from photofinish.study.contact_sheet import write_sheet
 from photofinish.study.resuming import beginning
 from photofinish.study.space import bytes_of_a_run
@@ -87,7 +89,7 @@ def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
     folder.path.mkdir(parents=True, exist_ok=True)
     opened = open_cell(settings, prepared, notify)
     data, training, head, entrant = opened.data, opened.training, opened.head, opened.entrant
-    from photofinish.models.saved import save, saved_bytes
+    from photofinish.models.saved import saved_bytes, saving
     from photofinish.training import train_entrant
     from photofinish.training.checkpointing import Keeper
 
@@ -98,11 +100,12 @@ def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
     store = CheckpointStore(folder.resume)
     begun = beginning(settings, data.record, every, memory)
     keeper = Keeper(store, begun, every, note, begin)
-    leftovers = [folder.record, folder.metrics]
-    if not store.checkpoints:
-        leftovers += folder.sheet(1).parent.glob("stage-*.png")
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
+    saved = functools.partial(
+        saving, entrant, class_names=data.record.classes, image_size=settings.data.image_size, head=head,
+        name=settings.model,
+    )  # fmt: skip
+    best = BestWeights(folder, saved)
+    _remove_leftovers(folder, best, goes_on=bool(store.checkpoints))
     store.write_beginning(begun)
     copy_listing(data.listing, folder.listing)
 
@@ -137,17 +140,12 @@ def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
         notify=notify,
         show=show,
         keeper=keeper,
+        best=best,
     )
     if unwritten:
         write_text(folder.metrics, "".join(f"{record.model_dump_json()}\n" for record in epochs))
-    save(
-        entrant,
-        folder.checkpoints,
-        class_names=data.record.classes,
-        image_size=settings.data.image_size,
-        head=head,
-        name=settings.model,
-    )
+    saved(folder.checkpoints)()
+    best.end(epochs)
     start = time.perf_counter()
     images_per_second = _evaluate(trained, data, folder, notify)
     now = time.perf_counter()
@@ -162,6 +160,16 @@ def run_cell(  # noqa: PLR0913  # what a run is made of, and who is told
     store.remove()
     notify(StageEvent(stage="finished"))
     return record
+
+
+def _remove_leftovers(folder: RunFolder, best: BestWeights, *, goes_on: bool) -> None:
+    """Remove what an earlier attempt left and this one writes anew."""
+    leftovers = [folder.record, folder.metrics]
+    if not goes_on:
+        leftovers += folder.sheet(1).parent.glob("stage-*.png")
+        best.end(())
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

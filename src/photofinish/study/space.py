@@ -23,7 +23,8 @@ def bytes_of_a_run(data: DataRecord, weights: int, checkpoints: int) -> int:
         ...     stored_size=(8, 8),
         ... )
         >>> bytes_of_a_run(data, 1000, 3)
-        10040
+        12040
     """
     predictions = (data.validation + data.test) * _BYTES_OF_A_LOGIT * len(data.classes)
-    return weights * (1 + WEIGHTS_IN_A_CHECKPOINT * checkpoints) + predictions
+    best = 2 if checkpoints else 0  # the weights of the best epoch, and those of the one before while they are written
+    return weights * (1 + best + WEIGHTS_IN_A_CHECKPOINT * checkpoints) + predictions

@@ -20,7 +20,7 @@ from photofinish.training.stages import Conditions
 # Seconds that a segment which shares its programs spares before the first step, and that every segment costs in each
 # step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).
 SPARED = 0.7
-HANDED_OVER = 0.0014
+HANDED_OVER = 0.0028
 
 
 def pays(model: keras.Model, steps: int) -> bool:

@@ -6,6 +6,7 @@ The device is held up only while its variables are copied; a thread of its own w
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 import time
@@ -172,7 +173,26 @@ class Keeper:
         self._saved_steps = course.steps
         course.checkpoint_seconds += self._saved - start
         course.clock.begin_window()
-        self._writer = threading.Thread(target=self._write, args=(self._record(course), arrays), name="checkpoint")
+        write = functools.partial(self.store.write, self._record(course), arrays)
+        self._writer = threading.Thread(target=self._attempt, args=(write,), name="checkpoint")
+        self._writer.start()
+
+    def keep_best(self, copy: Callable[[], Callable[[], None]], course: Course) -> None:
+        """Copy the network of an epoch that was the best so far, and have the copy written.
+
+        A checkpoint that is saved later is written later: a process that goes on from it finds the best one before it.
+
+        Args:
+            copy: Copies the network and returns what writes the copy.
+            course: How far training has come.
+        """
+        if self.every.never:
+            return
+        self._wait()
+        start = time.perf_counter()
+        write = copy()
+        course.checkpoint_seconds += time.perf_counter() - start
+        self._writer = threading.Thread(target=self._attempt, args=(write,), name="best")
         self._writer.start()
 
     def end(self, learner: Learner, course: Course) -> None:
@@ -203,9 +223,9 @@ class Keeper:
             self._writer.join()
             self._writer = None
 
-    def _write(self, record: CheckpointRecord, arrays: dict[str, NDArray[Any]]) -> None:
+    def _attempt(self, write: Callable[[], object]) -> None:
         try:
-            self.store.write(record, arrays)
+            write()
             self._warned = False
         except PhotofinishError as error:
             self._failure = error

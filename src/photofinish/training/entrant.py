@@ -17,7 +17,7 @@ from photofinish.runs import EpochRecord, Notify
 from photofinish.training.checkpointing import Keeper
 from photofinish.training.features import Features
 from photofinish.training.folded import is_folded, unfold
-from photofinish.training.loop import Show, TrainingOutcome, first_batches, train
+from photofinish.training.loop import Copy, Show, TrainingOutcome, first_batches, train
 from photofinish.training.programs import program_facts
 
 SEEN_IN_TRAINING = ("train", "validation")
@@ -72,6 +72,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
     notify: Notify,
     show: Show = lambda *_: None,
     keeper: Keeper | None = None,
+    best: Copy | None = None,
 ) -> Trained:
     """Train an entrant on the training pictures.
 
@@ -86,6 +87,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         notify: Is told of progress.
         show: Is given the first pictures of each stage; with `train=head` there are none, and it is given features.
         keeper: Saves the training under way; None does not.
+        best: Copies the network after an epoch that was the best so far, and returns what writes the copy.
 
     Raises:
         SettingsError: The network cannot be taken apart as asked.
@@ -120,5 +122,6 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         show=show,
         program=program_facts(entrant, model, name, image_size, settings),
         keeper=keeper,
+        best=best,
     )
     return Trained(outcome, features, feature_seconds, count_trainable_parameters(model), unfolds)

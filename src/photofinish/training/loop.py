@@ -23,7 +23,7 @@ from photofinish.data.augment import augmentation_draws, resize
 from photofinish.errors import StopRequestedError, TrainingError
 from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor, beyond_ordinary
-from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent
+from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent, best_epoch
 from photofinish.training.chained import compile_chained_step, pays
 from photofinish.training.checkpointing import Keeper
 from photofinish.training.clock import StepClock
@@ -40,6 +40,7 @@ from photofinish.training.stages import Conditions, Stage, stages_of
 from photofinish.training.step import compile_step
 
 Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
+Copy = Callable[[int], Callable[[], None]]
 NOT_CUT = Anatomy()
 
 
@@ -88,6 +89,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
     show: Show = lambda *_: None,
     program: str | None = None,
     keeper: Keeper | None = None,
+    best: Copy | None = None,
 ) -> TrainingOutcome:
     """Train a network on the training pictures, validating after each epoch.
 
@@ -107,6 +109,8 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
         show: Is given the first pictures of each stage, as they are stored and as the network saw them.
         program: As from `program_facts`, so that later processes need not trace the training step; None traces it.
         keeper: Saves the training under way; None does not.
+        best: Copies the network as it validates, after an epoch that was the best so far; returns what writes
+            the copy.
 
     Raises:
         TrainingError: The loss or a gradient is no longer a number, and that was to end it, or happened too often.
@@ -131,6 +135,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
             course.validation_seconds += time.perf_counter() - start
             course.validation_compile_seconds = compiled_before + trainer.predictor.compile_seconds
             record(course.end_epoch(loss, accuracy))
+            trainer.keep_best(best)
         if keeper:
             keeper.end(trainer.learner, course)
     except StopRequestedError:
@@ -334,6 +339,14 @@ class Trainer:
                 "warm-up epochs, or a smaller BatchNormalization momentum"
             )
         return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
+
+    def keep_best(self, copy: Copy | None) -> None:
+        """Have the network copied as it validates, with the moving average of its weights, if no epoch was better."""
+        epochs = len(self.course.epochs)
+        if not (self.keeper and copy and best_epoch(self.course.epochs) == epochs):
+            return
+        with self.average.in_place() if self.average else contextlib.nullcontext():
+            self.keeper.keep_best(functools.partial(copy, epochs), self.course)
 
     def finish(self) -> bool:
         """Leave in the model what is to be evaluated; return whether statistics were estimated anew."""

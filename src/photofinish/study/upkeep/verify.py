@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def _check_run(
     for split in SPLITS:
         yield from _check_predictions(run.predictions(split), record.data, split)
     if with_model:
-        yield from _attempt(run.checkpoints, lambda: _require_model(run, record))
+        for folder in (run.checkpoints, *run.kept_best):
+            yield from _attempt(folder, functools.partial(_require_model, folder, record))
 
 
 def _check_epochs(run: RunFolder, record: RunRecord) -> Iterator[Defect]:
@@ -157,16 +159,16 @@ def _check_predictions(path: Path, data: DataRecord, split: str) -> Iterator[Def
         yield Defect(file=str(path), problem="some pictures are in it more than once")
 
 
-def _require_model(run: RunFolder, record: RunRecord) -> None:
+def _require_model(folder: Path, record: RunRecord) -> None:
     """Refuse a trained network that is not the one that its manifest vouches for, or is of something else."""
     from photofinish.models.manifest import MANIFEST, read_manifest, verified_tensors
 
-    manifest = read_manifest(run.checkpoints)
-    verified_tensors(run.checkpoints, manifest)
+    manifest = read_manifest(folder)
+    verified_tensors(folder, manifest)
     said = (manifest.name, manifest.image_size, manifest.class_names)
     expected = (record.settings.model, record.settings.data.image_size, record.data.classes if record.data else ())
     if said != expected:
-        raise StudyError(f"{run.checkpoints / MANIFEST} is of another model, image size or classes than the run")
+        raise StudyError(f"{folder / MANIFEST} is of another model, image size or classes than the run")
 
 
 def _attempt(path: Path, action: Callable[[], object]) -> Iterator[Defect]:
