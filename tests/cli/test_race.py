@@ -292,7 +292,7 @@ def test_every_cell_failing_is_a_failure(photofinish):
     assert "every cell failed" in result.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interrupted_race_leaves_no_process_and_is_resumed(photofinish, number):
     arguments = ("compare", LINEAR, "--seeds", "2", "--epochs", "40", "--limit-train", "300", "--output", "study")
     process = photofinish.start(*arguments)
@@ -322,10 +322,10 @@ def test_a_model_whose_file_was_changed_does_not_join_its_earlier_self(photofini
 
 
 def test_two_races_in_one_folder_are_refused(photofinish):
-    process = photofinish.start("compare", LINEAR, "--epochs", "200", "--output", "study")
+    process = photofinish.start("compare", LINEAR, "--epochs", "20000", "--output", "study")
     try:
         wait_for(lambda: (photofinish.folder / "study" / "cells").exists() or process.poll() is not None)
-        result = photofinish("compare", LINEAR, "--epochs", "200", "--output", "study")
+        result = photofinish("compare", LINEAR, "--epochs", "20000", "--output", "study")
         assert result.returncode == 1
         assert "in use by another photofinish process" in result.stderr
     finally:
