@@ -178,3 +178,14 @@ def test_nothing_is_measured_on_a_device_that_is_not_there() -> None:
         pytest.skip("there is an accelerator")
     assert backend.peak_device_memory() is None
     assert backend.device_name() == "cpu"
+
+
+@pytest.mark.parametrize("count", [1, 33, 4096])
+def test_few_numbers_are_those_that_jax_draws(count: int) -> None:
+    jax = pytest.importorskip("jax")
+    for seed in (0, 7, 2**32 - 1):
+        key = np.array([seed, seed // 3 + 1], "uint32")
+        np.testing.assert_array_equal(
+            np.asarray(jax.jit(backend.few_uniform, static_argnums=1)(key, count)),
+            np.asarray(jax.random.uniform(key, count)),
+        )

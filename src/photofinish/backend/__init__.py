@@ -18,6 +18,7 @@ from photofinish.backend.choice import (
     select,
 )
 from photofinish.backend.device import device_name, is_idle, is_out_of_memory, peak_device_memory, wait
+from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "compiled",
     "device_name",
     "environment_of_neighbours",
+    "few_uniform",
     "gradients",
     "import_keras_alone",
     "is_idle",

@@ -238,7 +238,11 @@ class StochasticDepth(keras.layers.Dropout):
             rate: From 0 to less than 1, a number or an array without axes.
         """
         kept = ops.cast(1 - rate, "float32")
-        drawn = keras.random.uniform((ops.shape(inputs)[0], 1, 1, 1), dtype="float32", seed=self.seed_generator)
+        pictures = ops.shape(inputs)[0]
+        if backend.active() == "jax" and backend.on_cpu():
+            drawn = ops.reshape(backend.few_uniform(self.seed_generator.next(), pictures), (pictures, 1, 1, 1))
+        else:
+            drawn = keras.random.uniform((pictures, 1, 1, 1), dtype="float32", seed=self.seed_generator)
         return ops.where(drawn < kept, inputs / ops.cast(kept, inputs.dtype), ops.zeros_like(inputs))
 
 
