@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -139,6 +139,50 @@ def test_equal_blocks_share_their_programs(few: Few, monkeypatch: pytest.MonkeyP
     trainer.train_epoch(1)
     # Of the four blocks the first has the stem before it, and the other three compute alike.
     assert len(traced) == 2
+
+
+@pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """Every program that is compiled, or read from the cache."""
+    found: list[str] = []
+    monitoring = pytest.importorskip("jax").monitoring
+
+    def notice(event: str, _: float, **_facts: Any) -> None:
+        if event.endswith("/backend_compile_duration"):
+            found.append(event)
+
+    monitoring.register_event_duration_secs_listener(notice)
+    yield found
+    monitoring.unregister_event_duration_listener(notice)
+
+
+@pytest.mark.parametrize("chained", [False, True])
+@pytest.mark.parametrize("kept", [False, True])
+def test_after_a_first_step_nothing_is_compiled(
+    few: Few, compilations: list[str], *, chained: bool, kept: bool
+) -> None:
+    model, anatomy = network()
+    program = "the small network of this test" if kept else None
+    settings = TrainingSettings.of(BASE)
+    trainer = Trainer(model, few(8), 8, settings, 3, anatomy, unheard, program=program, chained=chained)
+    trainer.enter_stage()
+    trainer.train_epoch(1)
+    assert compilations
+    compilations.clear()
+    trainer.train_epoch(2)
+    trainer.train_epoch(3)
+    assert not compilations
+
+
+def test_what_is_compiled_ahead_is_what_a_step_runs(few: Few, compilations: list[str]) -> None:
+    model, anatomy = network()
+    settings = TrainingSettings.of(BASE)
+    trainer = Trainer(model, few(8), 8, settings, 3, anatomy, unheard, program="of this test", chained=True)
+    trainer.enter_stage()
+    compilations.clear()
+    trainer.train_epoch(1)
+    # Three different links, each forward, backward and its update; the beginning, the loss, the judgement, the end.
+    assert len(compilations) == 3 * 3 + 4
 
 
 def test_a_chain_is_for_short_trainings_of_deep_networks() -> None:

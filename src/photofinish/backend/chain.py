@@ -7,12 +7,12 @@ programs: XLA looks for the operations of a program one by one. As a chain of pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from photofinish.backend.choice import active, on_cpu
-from photofinish.backend.programs import Values, functional, hand_over, jitted, values_of
+from photofinish.backend.programs import Program, Values, compile_beside, functional, hand_over, values_of
 
 
 def chains() -> bool:
@@ -69,7 +69,7 @@ class Chain:
 
         programs: dict[str, _Programs] = {}
         self._shared = shared
-        self._objective = jitted(
+        self._objective = Program(
             lambda outputs, others: jax.value_and_grad(objective, has_aux=True)(outputs, *others),
             _named(kept_as, "end"),
         )
@@ -83,6 +83,26 @@ class Chain:
                 name = None if kept_as is None else f"{kept_as} link {place}"
                 programs[facts] = _Programs(link, shared, measure, name, passes_on=place > lowest)
             self._runs.append(_Run(link, programs[facts], is_trained=place >= lowest))
+
+    def compile_ahead(self, inputs: Any, *controls: Any) -> None:
+        """Compile the links' programs before the first step, each while the next is traced.
+
+        Args:
+            inputs: As `forward` is given.
+            controls: As `update` is given, of any values.
+        """
+        compile_beside(self._compilations(inputs, controls))
+
+    def _compilations(self, inputs: Any, controls: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
+        shared = values_of(self._shared)
+        found: dict[tuple[Any, ...], Any] = {}
+        for run in self._runs:
+            # Links that share their programs mostly have inputs of one shape.
+            key = id(run.programs), inputs.shape, inputs.dtype
+            if key not in found:
+                found[key], *compilations = run.ahead(inputs, shared, controls)
+                yield from compilations
+            inputs = found[key]
 
     def forward(self, inputs: Any) -> Any:
         """Compute the network's outputs, and keep what its gradient needs."""
@@ -134,8 +154,8 @@ class _Programs:
         self._passes_on = passes_on
         self._measure = measure
         self._residuals: _Residuals | None = None
-        self.forward = jitted(self._forward, _named(name, "forward"))
-        self.backward = jitted(self._backward, _named(name, "backward"))
+        self.forward = Program(self._forward, _named(name, "forward"))
+        self.backward = Program(self._backward, _named(name, "backward"))
         changed = [*link.trained, *link.states, *link.moved]
         update = functional(link.update, [*changed, *shared])
 
@@ -145,7 +165,7 @@ class _Programs:
             # With something that is there when the rest is: a number that the next step does not use up.
             return controls[0], new[: len(changed)]
 
-        self.update = jitted(updated, _named(name, "update"), donated=(0,))
+        self.update = Program(updated, _named(name, "update"), donated=(0,))
 
     def _forward(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
         """Return outputs, the new values of what moves, and what `_backward` needs that it is not given anyway."""
@@ -226,9 +246,33 @@ class _Run:
         self._moved: Values = []
         self._slopes: Values = []
 
+    def ahead(self, inputs: Any, shared: Values, controls: tuple[Any, ...]) -> list[Any]:
+        """Trace the programs.
+
+        Returns:
+            What outputs will look like, and what compiles each of the programs that a step uses.
+        """
+        link, programs = self.link, self.programs
+        values = self._read()
+        (outputs, moved, kept), forward = programs.forward.ahead(values, (link.constants, inputs))
+        if not self.is_trained:
+            slopes: Any = []
+            compilations = [forward]
+        else:
+            arguments = link.constants, inputs, outputs
+            (slopes, _, _), backward = programs.backward.ahead((kept, values), arguments)
+            compilations = [forward, backward]
+        if self._changed:
+            _, update = programs.update.ahead(values_of(self._changed), (shared, slopes, moved), controls)
+            compilations.append(update)
+        return [outputs, *compilations]
+
+    def _read(self) -> tuple[Values, Values, Values]:
+        return values_of(self.link.trained), values_of(self.link.moved), values_of(self.link.fixed)
+
     def forward(self, inputs: Any) -> Any:
         link = self.link
-        self._values = values_of(link.trained), values_of(link.moved), values_of(link.fixed)
+        self._values = self._read()
         self._inputs = inputs
         outputs, self._moved, self._kept = self.programs.forward(self._values, (link.constants, inputs))
         return outputs

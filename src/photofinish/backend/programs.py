@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from photofinish.backend.choice import keeps_programs
@@ -68,7 +69,7 @@ def compile_assigning(
     step: Callable[..., Outputs], variables: Sequence[Any], kept_as: str | None
 ) -> Callable[..., Outputs]:
     """Compile a step that assigns variables, as `photofinish.backend.compiled` says."""
-    program = jitted(functional(step, variables), kept_as, donated=(0,))
+    program = Program(functional(step, variables), kept_as, donated=(0,))
 
     def call(*arguments: Any) -> Outputs:
         outputs: Outputs
@@ -85,7 +86,7 @@ def compile_assigning(
 def compile_reading(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
     """Compile a step that only reads variables, as `photofinish.backend.compiled` says."""
     pure = functional(step, variables)
-    program = jitted(lambda values, arguments: pure(values, arguments)[0], None)
+    program = Program(lambda values, arguments: pure(values, arguments)[0], None)
 
     def call(*arguments: Any) -> Outputs:
         outputs: Outputs = program([variable.value for variable in variables], arguments)
@@ -94,10 +95,8 @@ def compile_reading(step: Callable[..., Outputs], variables: Sequence[Any]) -> C
     return call
 
 
-def jitted(
-    function: Callable[..., Any], kept_as: str | None = None, *, donated: tuple[int, ...] = ()
-) -> Callable[..., Any]:
-    """Compile a pure function of trees of arrays.
+class Program:
+    """A pure function of trees of arrays, compiled when it is first called, or ahead of that.
 
     Args:
         function: Of its arguments only the last has other shapes from call to call.
@@ -105,52 +104,88 @@ def jitted(
             only where no process has done so before. None where that is not known.
         donated: Places of the arguments whose memory may be used for what is returned.
     """
-    import jax
 
-    program: Callable[..., Any] = jax.jit(function, donate_argnums=donated, compiler_options=compiler_options())
-    return program if kept_as is None or not keeps_programs("jax") else _traced_once(program, kept_as, donated)
+    def __init__(
+        self, function: Callable[..., Any], kept_as: str | None = None, *, donated: tuple[int, ...] = ()
+    ) -> None:
+        self._kept_as = kept_as if keeps_programs("jax") else None
+        self._donated = donated
+        self._function = function
+        self._ordinary = self._compiled(function)
+        self._programs: dict[Any, Any] = {}
 
+    def __call__(self, *arguments: Any) -> Any:
+        """Compute."""
+        return self._program(arguments)(*arguments)
 
-def _traced_once(ordinary: Callable[..., Any], kept_as: str, donated: tuple[int, ...]) -> Callable[..., Any]:
-    """Trace a function only where no process has done so before.
+    def ahead(self, *arguments: Any) -> tuple[Any, Callable[[], Any]]:
+        """Trace ahead of the first call.
 
-    Tracing a large network takes longer than reading its compiled program. What is kept is the portable form that JAX
-    promises to read (`jax.export`), which is data and no code of Python's. The process that traces runs what it kept,
-    so that all processes run the same program.
+        Args:
+            arguments: Arrays, or `jax.ShapeDtypeStruct`s in the place of those that are not there yet.
 
-    Args:
-        ordinary: The function, as `jax.jit` compiles it.
-        kept_as: As for `jitted`.
-        donated: As for `jitted`.
-    """
-    import jax
+        Returns:
+            The shapes and types of what the program returns, and what compiles it, in any thread: a call after that
+            finds it.
+        """
+        traced = self._program(arguments).trace(*arguments)
+        return traced.out_info, traced.lower().compile
 
-    programs: dict[Any, Callable[..., Any]] = {}
+    def _compiled(self, function: Callable[..., Any]) -> Any:
+        import jax
 
-    def call(*arguments: Any) -> Any:
+        # What a program that was kept returns is bound to its device, and what is not yet bound counts as placed
+        # otherwise: without saying where everything is, the second step would be compiled once more.
+        place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        return jax.jit(function, in_shardings=place, donate_argnums=self._donated, compiler_options=compiler_options())
+
+    def _program(self, arguments: tuple[Any, ...]) -> Any:
+        if self._kept_as is None:
+            return self._ordinary
+        import jax
+
         # Looking at a thousand variables at every step would take a millisecond, and numpy's `shape` of a list of
         # arrays would wait for their values.
         leaves = jax.tree.leaves(arguments[-1])
         shapes = tuple((getattr(one, "shape", ()), getattr(one, "dtype", type(one))) for one in leaves)
-        if shapes not in programs:
-            programs[shapes] = exported(arguments)
-        return programs[shapes](*arguments)
+        if shapes not in self._programs:
+            self._programs[shapes] = self._traced_once(self._kept_as, arguments)
+        return self._programs[shapes]
 
-    def exported(arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> Any:
+        """Trace only where no process has done so before.
+
+        Tracing a large network takes longer than reading its compiled program. What is kept is the portable form that
+        JAX promises to read (`jax.export`), which is data and no code of Python's. The process that traces runs what
+        it kept, so that all processes run the same program.
+        """
+        import jax
+
         digest = _digest(kept_as, arguments)
         content = read_program(digest)
         if content is None:
             try:
-                content = bytes(jax.export.export(ordinary)(*arguments).serialize())
+                exported = jax.export.export(jax.jit(self._function, donate_argnums=self._donated))(*arguments)
+                content = bytes(exported.serialize())
             except ValueError:
                 # It holds something without a portable form, as kernels for one kind of device are.
-                return ordinary
+                return self._ordinary
             write_program(digest, content)
-        kept = jax.export.deserialize(bytearray(content)).call
-        program: Callable[..., Any] = jax.jit(kept, donate_argnums=donated, compiler_options=compiler_options())
-        return program
+        return self._compiled(jax.export.deserialize(bytearray(content)).call)
 
-    return call
+
+def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
+    """Compile one program after another, each while the next is traced.
+
+    XLA itself uses several cores for a program. Two programs at once need twice the processor time between them, and
+    are ready no sooner.
+
+    Args:
+        compilations: From `Program.ahead`, one after another.
+    """
+    with ThreadPoolExecutor(1, "compile") as thread:
+        for done in [thread.submit(one) for one in compilations]:
+            done.result()
 
 
 def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:

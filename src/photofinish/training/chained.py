@@ -85,11 +85,17 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         _named(kept_as, "links"),
     )
 
+    is_compiled = False
+
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
+        nonlocal is_compiled
         with warnings.catch_warnings():
             # Of what a link is given to change, some may come back as it was.
             warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
             seen, targets, pictures = begun(images, labels, draws)
+            if not is_compiled:
+                chain.compile_ahead(seen, np.zeros((), "float32"), rate, decay)
+                is_compiled = True
             sums, sizes = chain.backward(chain.forward(seen), targets, weights)
             reason, sums = judged(sums, sizes)
             return ended(chain.update(reason, rate, decay), sums, rate), pictures
