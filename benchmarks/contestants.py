@@ -8,7 +8,12 @@ cross-entropy.
 
     photofinish        the product's training loop and predictor, on JAX, as in a long training
     photofinish-chained      the same segment by segment, as in a short training
-    photofinish-gives-back   the same as `photofinish`, but freed memory goes back to the kernel
+    photofinish-gives-back   as `photofinish`, but freed memory goes back to the kernel
+    photofinish-xla-order    as `photofinish`, but with operations in the order that XLA's CPU compiler chooses
+    photofinish-jax-product  as `photofinish`, but 1x1 convolutions have the gradient that JAX derives
+    photofinish-keras-norm   as `photofinish`, but with Keras' BatchNormalization
+    photofinish-compiles     as `photofinish`, but in the process that has compiled its programs, as a first seed is
+    photofinish-fragments    the same, but what the compiler left free is where memory is looked for
     keras-jax          keras.applications and `fit` / `predict`, on JAX
     keras-tensorflow   the same on TensorFlow
     timm               timm's network, torch eager, float32
@@ -18,6 +23,7 @@ cross-entropy.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -47,7 +53,16 @@ TIMM = {
     "mobilenetv2": "mobilenetv2_100",
 }
 Run = Callable[[int], None]
-OURS = ("photofinish", "photofinish-chained", "photofinish-gives-back")
+OURS = (
+    "photofinish",
+    "photofinish-chained",
+    "photofinish-gives-back",
+    "photofinish-xla-order",
+    "photofinish-jax-product",
+    "photofinish-keras-norm",
+    "photofinish-compiles",
+    "photofinish-fragments",
+)
 
 
 @dataclass(frozen=True)
@@ -77,16 +92,15 @@ class Settings:
         return random.integers(0, 256, shape, np.uint8), random.integers(0, self.classes, count, np.int32)
 
 
-def _photofinish(settings: Settings, *, chained: bool = False, gives_back: bool = False) -> Run:
+def _photofinish(settings: Settings, without: str | None = None) -> Run:
     from pathlib import Path
 
     from photofinish import backend
-    from photofinish.backend import choice
 
-    if gives_back:
-        choice.keep_freed_memory = lambda: False
+    EARLY.get(str(without), _nothing)()
     backend.select("jax")
     backend.import_keras_alone()
+    LATE.get(str(without), _nothing)()
     from photofinish.config import TrainingSettings
     from photofinish.data import PreparedData
     from photofinish.models import Anatomy, Head, build
@@ -114,7 +128,9 @@ def _photofinish(settings: Settings, *, chained: bool = False, gives_back: bool 
     splits = {"train": indices, "validation": indices[:1], "test": indices[:1]}
     data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
     training = TrainingSettings(epochs=1, batch_size=settings.batch_size, learning_rate=1e-6)
-    program = program_facts(entrant, model, settings.model, size, training)
+    # What is traced once for all processes is found by our code, of which a variant is another.
+    program = None if without in LATE else program_facts(entrant, model, settings.model, size, training)
+    chained = without == "one program"
     trainer = Trainer(model, data, size, training, 0, Anatomy(), unheard, program=program, chained=chained)
     trainer.begin_stage(trainer.stages[1])
     epochs = iter(range(1, 1 << 30))
@@ -123,6 +139,52 @@ def _photofinish(settings: Settings, *, chained: bool = False, gives_back: bool 
         trainer.train_epoch(next(epochs), np.arange(steps * settings.batch_size) % count)
 
     return train
+
+
+def _nothing() -> None:
+    pass
+
+
+def _without_kept_memory() -> None:
+    from photofinish.backend import choice
+
+    choice.keep_freed_memory = lambda: False
+
+
+def _without_order() -> None:
+    from photofinish.backend import programs
+
+    programs.compiler_options = lambda: None  # type: ignore[assignment]
+
+
+def _without_product() -> None:
+    import keras
+
+    from photofinish.models import layers
+
+    layers.pixel_product = keras.ops.matmul
+
+
+def _without_normalization() -> None:
+    from photofinish.models.normalization import OnePassNormalization
+
+    OnePassNormalization.call = OnePassNormalization.__base__.call
+
+
+def _without_cache() -> None:
+    os.environ["PHOTOFINISH_COMPILATION_CACHE"] = "off"
+
+
+def _without_setting_aside() -> None:
+    from photofinish.backend import programs
+
+    _without_cache()
+    programs.fragments_aside = contextlib.nullcontext
+
+
+# What is left out before a backend is chosen, and what once Keras can be imported.
+EARLY = {"kept memory": _without_kept_memory, "cache": _without_cache, "setting aside": _without_setting_aside}
+LATE = {"order": _without_order, "product": _without_product, "normalization": _without_normalization}
 
 
 def _keras(settings: Settings, backend: str) -> Run:
@@ -196,8 +258,13 @@ def _memory(settings: Settings) -> int:
 
 MAKERS: dict[str, Callable[[Settings], Run]] = {
     "photofinish": _photofinish,
-    "photofinish-chained": lambda settings: _photofinish(settings, chained=True),
-    "photofinish-gives-back": lambda settings: _photofinish(settings, gives_back=True),
+    "photofinish-chained": lambda settings: _photofinish(settings, "one program"),
+    "photofinish-gives-back": lambda settings: _photofinish(settings, "kept memory"),
+    "photofinish-xla-order": lambda settings: _photofinish(settings, "order"),
+    "photofinish-jax-product": lambda settings: _photofinish(settings, "product"),
+    "photofinish-keras-norm": lambda settings: _photofinish(settings, "normalization"),
+    "photofinish-compiles": lambda settings: _photofinish(settings, "cache"),
+    "photofinish-fragments": lambda settings: _photofinish(settings, "setting aside"),
     "keras-jax": lambda settings: _keras(settings, "jax"),
     "keras-tensorflow": lambda settings: _keras(settings, "tensorflow"),
     "timm": lambda settings: _timm(settings, channels_last=False, bfloat16=False),

@@ -1,10 +1,10 @@
-"""What our ways of training cost and spare in each step: one program or a chain, freed memory kept or given back.
+"""What each of our ways of training is worth in a real step: every variant leaves out one of them.
 
-Command: `python benchmarks/variants.py [--cases efficientnetv2-b0:32:32 ...] [--rounds 5] [--turn-seconds 5]`
+Command: `python benchmarks/variants.py [--cases efficientnetv2-b0:32:32 ...] [--variants NAME ...] [--rounds 7]`
 
-A case is a model, its image size and its batch size. The variants take turns, each in a process of its own, the others
-stopped. Prints images per second, how many times faster the ordinary one is, and the largest resident memory. Writes
-`benchmarks/results/<date>-variants.json`.
+A case is a model, its image size and its batch size. The variants (`contestants.py` says what each is) take turns, each
+in a process of its own, the others stopped. Prints images per second, how many times faster the ordinary one is, and
+the largest resident memory. Writes `benchmarks/results/<date>-variants.json`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=CASES)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--variants", nargs="+", choices=OURS[1:], default=OURS[1:])
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--turn-seconds", type=float, default=5.0)
     arguments = parser.parse_args()
     results = []
@@ -32,7 +33,7 @@ def main() -> None:
         model, size, batch = case.split(":")
         settings = Settings("train", model, int(size), int(batch), 10, arguments.turn_seconds)
         with contextlib.ExitStack() as stack:
-            variants = [stack.enter_context(Contestant(name, settings)) for name in OURS]
+            variants = [stack.enter_context(Contestant(name, settings)) for name in (OURS[0], *arguments.variants)]
             speeds = take_turns(variants, arguments.rounds)
             memory = {one.name: one.end() for one in variants}
         faster = ratios(speeds)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from photofinish.backend.choice import keeps_programs
+from photofinish.backend.memory import fragments_aside
 from photofinish.storage.programs import read_program, write_program
 
 Outputs = TypeVar("Outputs")
@@ -20,10 +21,10 @@ Values = list[Any]
 def compiler_options() -> dict[str, str] | None:
     """Return what XLA is told beyond its own choices, or None.
 
-    On a processor a network is quicker when what an operation leaves is used while it is still in the cache: a
-    gradient of EfficientNetV2-B0 (32x32 pixels, batch 32, 2 cores) takes 81 ms with operations in the order that
-    needs least memory, and 87 in the order that lets most of them run at once, which is XLA's choice
-    (`benchmarks/gradient.py`).
+    On a processor a network is quicker when what an operation leaves is used while it is still in the cache:
+    EfficientNetV2-B0 trains 1.3 times as fast at 32x32 pixels (batch 32, 2 cores), 1.2 times at 64x64, with operations
+    in the order that needs least memory as in the order that lets most of them run at once, which is XLA's choice; and
+    needs a quarter less memory (`benchmarks/variants.py`).
     """
     import jax
 
@@ -116,7 +117,11 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Any:
         """Compute."""
-        return self._program(arguments)(*arguments)
+        shapes = _shapes(arguments)
+        if shapes not in self._programs:
+            _, compilation = self.ahead(*arguments)
+            compile_beside([compilation])
+        return self._programs[shapes](*arguments)
 
     def ahead(self, *arguments: Any) -> tuple[Any, Callable[[], Any]]:
         """Trace ahead of the first call.
@@ -128,7 +133,9 @@ class Program:
             The shapes and types of what the program returns, and what compiles it, in any thread: a call after that
             finds it.
         """
-        traced = self._program(arguments).trace(*arguments)
+        program = self._ordinary if self._kept_as is None else self._traced_once(self._kept_as, arguments)
+        traced = program.trace(*arguments)
+        self._programs[_shapes(arguments)] = program
         return traced.out_info, traced.lower().compile
 
     def _compiled(self, function: Callable[..., Any]) -> Any:
@@ -138,19 +145,6 @@ class Program:
         # otherwise: without saying where everything is, the second step would be compiled once more.
         place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         return jax.jit(function, in_shardings=place, donate_argnums=self._donated, compiler_options=compiler_options())
-
-    def _program(self, arguments: tuple[Any, ...]) -> Any:
-        if self._kept_as is None:
-            return self._ordinary
-        import jax
-
-        # Looking at a thousand variables at every step would take a millisecond, and numpy's `shape` of a list of
-        # arrays would wait for their values.
-        leaves = jax.tree.leaves(arguments[-1])
-        shapes = tuple((getattr(one, "shape", ()), getattr(one, "dtype", type(one))) for one in leaves)
-        if shapes not in self._programs:
-            self._programs[shapes] = self._traced_once(self._kept_as, arguments)
-        return self._programs[shapes]
 
     def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> Any:
         """Trace only where no process has done so before.
@@ -183,9 +177,19 @@ def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
     Args:
         compilations: From `Program.ahead`, one after another.
     """
-    with ThreadPoolExecutor(1, "compile") as thread:
+    with fragments_aside(), ThreadPoolExecutor(1, "compile") as thread:
         for done in [thread.submit(one) for one in compilations]:
             done.result()
+
+
+def _shapes(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what tells one call's program from another's."""
+    import jax
+
+    # Looking at a thousand variables at every step would take a millisecond, and numpy's `shape` of a list of arrays
+    # would wait for their values.
+    leaves = jax.tree.leaves(arguments[-1])
+    return tuple((getattr(one, "shape", ()), getattr(one, "dtype", type(one))) for one in leaves)
 
 
 def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:
