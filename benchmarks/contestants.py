@@ -10,6 +10,7 @@ cross-entropy.
     photofinish-chained      the same segment by segment, as in a short training
     photofinish-gives-back   as `photofinish`, but freed memory goes back to the kernel
     photofinish-xla-order    as `photofinish`, but with operations in the order that XLA's CPU compiler chooses
+    photofinish-xla-kernels  as `photofinish`, but with the kernels that XLA's CPU compiler chooses
     photofinish-jax-product  as `photofinish`, but 1x1 convolutions have the gradient that JAX derives
     photofinish-keras-norm   as `photofinish`, but with Keras' BatchNormalization
     photofinish-compiles     as `photofinish`, but in the process that has compiled its programs, as a first seed is
@@ -58,6 +59,7 @@ OURS = (
     "photofinish-chained",
     "photofinish-gives-back",
     "photofinish-xla-order",
+    "photofinish-xla-kernels",
     "photofinish-jax-product",
     "photofinish-keras-norm",
     "photofinish-compiles",
@@ -154,7 +156,13 @@ def _without_kept_memory() -> None:
 def _without_order() -> None:
     from photofinish.backend import programs
 
-    programs.compiler_options = lambda: None  # type: ignore[assignment]
+    del programs.CPU_OPTIONS[programs.ORDER]
+
+
+def _without_kernels() -> None:
+    from photofinish.backend import programs
+
+    del programs.CPU_OPTIONS[programs.KERNELS]
 
 
 def _without_product() -> None:
@@ -184,7 +192,12 @@ def _without_setting_aside() -> None:
 
 # What is left out before a backend is chosen, and what once Keras can be imported.
 EARLY = {"kept memory": _without_kept_memory, "cache": _without_cache, "setting aside": _without_setting_aside}
-LATE = {"order": _without_order, "product": _without_product, "normalization": _without_normalization}
+LATE = {
+    "order": _without_order,
+    "kernels": _without_kernels,
+    "product": _without_product,
+    "normalization": _without_normalization,
+}
 
 
 def _keras(settings: Settings, backend: str) -> Run:
@@ -261,6 +274,7 @@ MAKERS: dict[str, Callable[[Settings], Run]] = {
     "photofinish-chained": lambda settings: _photofinish(settings, "one program"),
     "photofinish-gives-back": lambda settings: _photofinish(settings, "kept memory"),
     "photofinish-xla-order": lambda settings: _photofinish(settings, "order"),
+    "photofinish-xla-kernels": lambda settings: _photofinish(settings, "kernels"),
     "photofinish-jax-product": lambda settings: _photofinish(settings, "product"),
     "photofinish-keras-norm": lambda settings: _photofinish(settings, "normalization"),
     "photofinish-compiles": lambda settings: _photofinish(settings, "cache"),

@@ -3,7 +3,7 @@
 Command: `python benchmarks/small_convolution.py`
 
 Milliseconds of the forward pass, and of the forward and backward pass, batch 32, float32, medians of 9 runs that
-take turns. Writes `benchmarks/results/<date>-small-convolution.json`. The limit `LARGEST_TINY_MAP` in
+take turns; compiled as the product compiles. Writes `benchmarks/results/<date>-small-convolution.json`. The limit `LARGEST_TINY_MAP` in
 `models/layers.py` comes from this table.
 """
 
@@ -20,6 +20,7 @@ from photofinish import backend
 
 backend.select("jax")
 
+from photofinish.backend.programs import compiler_options  # noqa: E402  # the backend comes first
 from photofinish.models.layers import shifted_convolution  # noqa: E402  # the backend comes first
 
 SHAPES = [(1, 512), (2, 64), (2, 256), (2, 512), (3, 64), (3, 256), (3, 512), (4, 128), (4, 256), (8, 64)]
@@ -40,7 +41,12 @@ def milliseconds(function, *arguments) -> float:
 
 def both_passes(convolve):
     """Return the gradient of a sum of squares."""
-    return jax.jit(jax.grad(lambda images, kernel: (convolve(images, kernel) ** 2).sum(), argnums=(0, 1)))
+    return compiled(jax.grad(lambda images, kernel: (convolve(images, kernel) ** 2).sum(), argnums=(0, 1)))
+
+
+def compiled(function):
+    """Compile as the product does."""
+    return jax.jit(function, compiler_options=compiler_options())
 
 
 def main() -> None:
@@ -50,14 +56,14 @@ def main() -> None:
     print("map      channels   library forward  both   shifted forward  both   (ms)")
     for size, channels in SHAPES:
         images, kernel = jnp.ones((BATCH, size, size, channels)), jnp.ones((3, 3, channels, channels))
-        compiled = {
-            (name, passes): jax.jit(convolve) if passes == "forward" else both_passes(convolve)
+        programs = {
+            (name, passes): compiled(convolve) if passes == "forward" else both_passes(convolve)
             for name, convolve in contestants.items()
             for passes in ("forward", "both")
         }
-        times = {key: [] for key in compiled}
+        times = {key: [] for key in programs}
         for _ in range(RUNS + 1):
-            for key, function in compiled.items():
+            for key, function in programs.items():
                 times[key].append(milliseconds(function, images, kernel))
         row = {f"{name} {passes}": statistics.median(values[1:]) for (name, passes), values in times.items()}
         rows.append({"map": size, "channels": channels, **row})

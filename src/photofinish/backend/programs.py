@@ -15,27 +15,44 @@ from photofinish.storage.programs import read_program, write_program
 
 Outputs = TypeVar("Outputs")
 Values = list[Any]
+ORDER, KERNELS = "xla_cpu_scheduler_type", "xla_cpu_experimental_ynn_fusion_type"
+CPU_OPTIONS = {
+    ORDER: "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+    KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
+}
 
 
 @functools.cache
 def compiler_options() -> dict[str, str] | None:
     """Return what XLA is told beyond its own choices, or None.
 
-    On a processor a network is quicker when what an operation leaves is used while it is still in the cache:
-    EfficientNetV2-B0 trains 1.3 times as fast at 32x32 pixels (batch 32, 2 cores), 1.2 times at 64x64, with operations
-    in the order that needs least memory as in the order that lets most of them run at once, which is XLA's choice; and
-    needs a quarter less memory (`benchmarks/variants.py`).
+    On a processor a network is quicker
+
+    - when what an operation leaves is used while it is still in the cache: with operations in the order that needs
+      least memory, and not in XLA's choice, the order that lets most of them run at once;
+    - when its library of kernels (YNNPACK) computes matrix products and sums, and not also convolutions, which it
+      splits over the cores by their width and filters, so that small maps are computed by one core, nor chains of
+      elementwise operations, which XLA's own compiler joins with what comes before and after.
+
+    What each is worth: `benchmarks/variants.py`.
     """
     import jax
 
     if jax.default_backend() != "cpu":
         return None
-    options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+    # A version may know one and not another.
+    known = {name: value for name, value in CPU_OPTIONS.items() if _is_known({name: value})}
+    return known or None
+
+
+def _is_known(options: dict[str, str]) -> bool:
+    import jax
+
     try:
         jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
-        return None  # a version that does not know the option
-    return options
+        return False
+    return True
 
 
 def functional(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., tuple[Outputs, Values]]:
