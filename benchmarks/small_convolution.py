@@ -3,8 +3,8 @@
 Command: `python benchmarks/small_convolution.py`
 
 Milliseconds of the forward pass, and of the forward and backward pass, batch 32, float32, medians of 9 runs that
-take turns; compiled as the product compiles. Writes `benchmarks/results/<date>-small-convolution.json`. The limit `LARGEST_TINY_MAP` in
-`models/layers.py` comes from this table.
+take turns; compiled as the product compiles. Writes `benchmarks/results/<date>-small-convolution.json`. The limit
+`LARGEST_TINY_MAP` in `models/layers.py` comes from this table.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 
 from photofinish.backend.choice import active, on_cpu
 from photofinish.backend.programs import Program, Values, compile_beside, functional, hand_over, values_of
+from photofinish.backend.recipes import Recipe
 
 
 def chains() -> bool:
@@ -145,6 +146,8 @@ class _Programs:
     """What links that compute alike share: three programs, compiled when they are first used.
 
     The programs are written for the first of the links; the values that they are given decide for which one they run.
+    What the backward program needs is kept by the forward one where it is dear, as matrix products are, and computed a
+    second time where it is cheap: to write and read it would take longer, and to compile what writes it as well.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class _Programs:
         self._link = link
         self._passes_on = passes_on
         self._measure = measure
-        self._residuals: _Residuals | None = None
+        self._recipes: dict[Any, Recipe] = {}
         self.forward = Program(self._forward, _named(name, "forward"))
         self.backward = Program(self._backward, _named(name, "backward"))
         changed = [*link.trained, *link.states, *link.moved]
@@ -168,7 +171,40 @@ class _Programs:
         self.update = Program(updated, _named(name, "update"), donated=(0,))
 
     def _forward(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
-        """Return outputs, the new values of what moves, and what `_backward` needs that it is not given anyway."""
+        """Return outputs, the new values of what moves, and what `_backward` needs and cannot easily compute."""
+        kept: Values = []
+
+        def keep(_: int, compute: Callable[[], Values]) -> Values:
+            kept.extend(new := compute())
+            return new
+
+        outputs, moved, _ = self._recipe(values, arguments).follow((values, arguments), keep)
+        return outputs, moved, kept
+
+    def _backward(self, values: tuple[Values, tuple[Values, Values, Values]], arguments: tuple[Any, Any, Any]) -> Any:
+        """Return the slopes of the trained variables and of the inputs, and the measure of the former."""
+        kept, of_variables = values
+        *given, slopes = arguments
+        rest = list(kept)
+
+        def find(count: int, _: Callable[[], Values]) -> Values:
+            found, rest[:count] = rest[:count], []
+            return found
+
+        inputs = of_variables, tuple(given)
+        _, _, pull_back = self._recipe(*inputs).follow(inputs, find)
+        of_trained, *of_inputs = pull_back(slopes)
+        return of_trained, of_inputs[0] if of_inputs else None, self._measure(of_trained)
+
+    def _recipe(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Recipe:
+        """Return how everything is computed that a gradient may need."""
+        shape = tuple(arguments[1].shape), str(arguments[1].dtype)
+        if shape not in self._recipes:
+            self._recipes[shape] = Recipe(self._differentiated, values, arguments)
+        return self._recipes[shape]
+
+    def _differentiated(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
+        """Return outputs, the new values of what moves, and what computes the gradient."""
         import jax
 
         link = self._link
@@ -181,53 +217,12 @@ class _Programs:
             return outputs, new[len(trained) : len(trained) + len(moved)]
 
         if not trained:
-            return *outputs_of(trained, inputs), []
+            return *outputs_of(trained, inputs), None
         if self._passes_on:
             outputs, pull_back, new = jax.vjp(outputs_of, trained, inputs, has_aux=True)
         else:
             outputs, pull_back, new = jax.vjp(lambda some: outputs_of(some, inputs), trained, has_aux=True)
-        leaves, structure = jax.tree.flatten(pull_back)
-        places = {id(leaf): place for place, leaf in enumerate(jax.tree.leaves((values, arguments)))}
-        self._residuals = _Residuals(structure, [places.get(id(leaf)) for leaf in leaves])
-        return outputs, new, [leaf for leaf in leaves if id(leaf) not in places]
-
-    def _backward(self, values: tuple[Values, tuple[Values, Values, Values]], arguments: tuple[Any, Any, Any]) -> Any:
-        """Return the slopes of the trained variables and of the inputs, and the measure of the former."""
-        import jax
-
-        kept, of_variables = values
-        *given, slopes = arguments
-        if self._residuals is None:
-            # The forward program was found traced, this one was not.
-            jax.eval_shape(self._forward, of_variables, tuple(given))
-        if self._residuals is None:
-            raise RuntimeError("a link without trained variables has no gradient")
-        pull_back = self._residuals.joined(kept, jax.tree.leaves((of_variables, tuple(given))))
-        of_trained, *of_inputs = pull_back(slopes)
-        return of_trained, of_inputs[0] if of_inputs else None, self._measure(of_trained)
-
-
-@dataclass(frozen=True)
-class _Residuals:
-    """Where what a gradient needs comes from.
-
-    Attributes:
-        structure: Of the function that computes the gradient, a tree of arrays to JAX.
-        places: For each of its leaves the place among what the forward program was given, or None where it was computed
-            there. What was given is not returned: a program would have to copy it.
-    """
-
-    structure: Any
-    places: Sequence[int | None]
-
-    def joined(self, kept: Values, given: Values) -> Callable[[Any], tuple[Any, ...]]:
-        """Return the function, from what was kept and what was given."""
-        import jax
-
-        rest = iter(kept)
-        leaves = [next(rest) if place is None else given[place] for place in self.places]
-        function: Callable[[Any], tuple[Any, ...]] = jax.tree.unflatten(self.structure, leaves)
-        return function
+        return outputs, new, pull_back
 
 
 def _named(name: str | None, part: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from keras import ops
@@ -33,7 +33,7 @@ def shifted_depthwise(inputs: Any, kernel: Any, stride: int, padding: str) -> An
     if padding == "same":
         pads = _same_padding(height, rows, stride), _same_padding(width, columns, stride)
     if max(height, width) <= LARGEST_WRITTEN_OUT:
-        return _written_out(inputs, kernel, stride, pads)
+        return _of_tiny(stride, pads)(inputs, kernel)
     if stride == 1:
         return _with_gradient(pads)(inputs, kernel)
     return _products(_padded(inputs, pads), kernel, stride)
@@ -91,23 +91,55 @@ def _with_gradient(pads: Pads) -> Callable[[Any, Any], Any]:
     return convolve  # type: ignore[no-any-return]
 
 
-def _written_out(images: Any, kernel: Any, stride: int, pads: Pads) -> Any:
-    """Convolve tiny maps pixel by pixel, without the products that meet nothing but padding."""
-    (top, bottom), (left, right) = pads
-    height, width = images.shape[1], images.shape[2]
-    rows, columns = kernel.shape[0], kernel.shape[1]
+def _of_tiny(stride: int, pads: Pads) -> Callable[[Any, Any], Any]:
+    """Return the convolution of tiny maps, every pixel written out, with a gradient of its own.
 
-    def pixel(y: int, x: int) -> Any:
-        products = [
-            images[:, y + i, x + j] * kernel[i, j]
+    The kernel's gradient is one sum over the pictures. Left to itself it would be one sum for each product, each of
+    which XLA compiles, and begins, apart.
+    """
+
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
+    def convolve(inputs: Any, kernel: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+        height, width = inputs.shape[1], inputs.shape[2]
+        rows, columns = kernel.shape[0], kernel.shape[1]
+        (top, bottom), (left, right) = pads
+        ys = range(-top, height + bottom - rows + 1, stride)
+        xs = range(-left, width + right - columns + 1, stride)
+        # Which pixel meets which place of the kernel for which pixel of the outputs; not those that meet padding.
+        meetings = [
+            ((y + i, x + j), (i, j), (row, column))
+            for row, y in enumerate(ys)
+            for column, x in enumerate(xs)
             for i in range(rows)
             for j in range(columns)
             if 0 <= y + i < height and 0 <= x + j < width
         ]
-        return functools.reduce(ops.add, products)
 
-    lines = [
-        ops.stack([pixel(y, x) for x in range(-left, width + right - columns + 1, stride)], axis=1)
-        for y in range(-top, height + bottom - rows + 1, stride)
-    ]
-    return ops.stack(lines, axis=1)
+        def pixels(images: Any) -> dict[tuple[int, int], Any]:
+            return {(y, x): images[:, y, x] for y in range(images.shape[1]) for x in range(images.shape[2])}
+
+        def joined(sums: dict[tuple[int, int], Any], lines: int, places: int) -> Any:
+            return ops.stack([ops.stack([sums[y, x] for x in range(places)], axis=-2) for y in range(lines)], axis=-3)
+
+        seen, weights = pixels(inputs), pixels(kernel[None])
+        outputs = _sums((outgoing, seen[met] * weights[place]) for met, place, outgoing in meetings)
+
+        def gradient(slopes: Any) -> tuple[Any, Any]:
+            slope, nothing = pixels(slopes), ops.zeros_like(inputs[:, 0, 0])
+            of_inputs = _sums((met, slope[outgoing] * weights[place]) for met, place, outgoing in meetings)
+            of_kernel = _sums((place, slope[outgoing] * seen[met]) for met, place, outgoing in meetings)
+            everywhere = {(i, j): of_kernel.get((i, j), nothing) for i in range(rows) for j in range(columns)}
+            everything = {(y, x): of_inputs.get((y, x), nothing) for y in range(height) for x in range(width)}
+            return joined(everything, height, width), ops.sum(joined(everywhere, rows, columns), axis=0)
+
+        return joined(outputs, len(ys), len(xs)), gradient
+
+    return convolve  # type: ignore[no-any-return]
+
+
+def _sums(products: Iterable[tuple[tuple[int, int], Any]]) -> dict[tuple[int, int], Any]:
+    """Add up what belongs to the same place."""
+    sums: dict[tuple[int, int], Any] = {}
+    for place, product in products:
+        sums[place] = sums[place] + product if place in sums else product
+    return sums

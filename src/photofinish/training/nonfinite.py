@@ -23,6 +23,7 @@ MOST_HALVINGS = 10
 """A thousandth of the rate is left then, and what still explodes is no matter of the rate."""
 
 MOST_NAMED = 5
+MATRIX = 2
 # What a step's last sum says, 0 for one that was applied.
 REASONS = {1: "the loss is nan", 2: "the loss is inf", 3: "a gradient is not a finite number"}
 
@@ -111,8 +112,12 @@ def size_of(gradients: Sequence[Any]) -> Any:
     Args:
         gradients: None for a variable that the loss does not depend on.
     """
-    norms = [ops.sum(ops.abs(ops.cast(slope, "float32"))) for slope in gradients if slope is not None]
-    return sum(norms, ops.zeros(()))
+    slopes = [ops.cast(slope, "float32") for slope in gradients if slope is not None]
+    # A network has hundreds of vectors: a program for each would take longer to compile, and to begin, than to compute.
+    vectors = [ops.reshape(slope, (-1,)) for slope in slopes if len(slope.shape) < MATRIX]
+    large = [slope for slope in slopes if len(slope.shape) >= MATRIX]
+    joined = [ops.concatenate(vectors)] if vectors else []
+    return sum((ops.sum(ops.abs(slope)) for slope in (*large, *joined)), ops.zeros(()))
 
 
 def told(sums: Any, reason: Any) -> Any:
