@@ -4,7 +4,7 @@ Command: `python benchmarks/variants.py [--cases efficientnetv2-b0:32:32 ...] [-
 
 A case is a model, its image size and its batch size. The variants (`contestants.py` says what each is) take turns, each
 in a process of its own, the others stopped. Prints images per second, how many times faster the ordinary one is, and
-the largest resident memory. Writes `benchmarks/results/<date>-variants.json`.
+the largest resident memory. Writes `benchmarks/results/<date>-variants-<case>.json` for each case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--turn-seconds", type=float, default=5.0)
     arguments = parser.parse_args()
-    results = []
     for case in arguments.cases:
         model, size, batch = case.split(":")
         settings = Settings("train", model, int(size), int(batch), 10, arguments.turn_seconds)
@@ -37,12 +36,12 @@ def main() -> None:
             speeds = take_turns(variants, arguments.rounds)
             memory = {one.name: one.end() for one in variants}
         faster = ratios(speeds)
-        results.append({"case": case, "images_per_second": speeds, "ratios": faster, "peak_memory_bytes": memory})
         for name, values in speeds.items():
             ratio = f"{faster[name]['median']:.3f}" if name in faster else "1"
             speed = f"{statistics.median(values):8.1f} img/s"
             print(f"{case:26}{name:24}{speed}  {ratio:>6}  {memory[name] / 1e6:6.0f} MB", flush=True)
-    print(save("variants", {"cases": results}))
+        content = {"case": case, "images_per_second": speeds, "ratios": faster, "peak_memory_bytes": memory}
+        print(save(f"variants-{case.replace(':', '-')}", content))
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ def fragments_aside() -> Iterator[None]:
 
     LLVM leaves thousands of free pieces of as many sizes. glibc keeps those of more than some kilobytes in lists sorted
     by size, which it walks for each piece that is taken or was freed, while other threads wait: a step then takes
-    longer in the process that compiled it than in one that read it from the cache (`benchmarks/variants.py`). The
-    pieces' pages go back to the kernel, and the pieces themselves, now little more than addresses, are taken until the
-    next compilation, which may use them again.
+    longer in the process that compiled it than in one that read it from the cache. The pieces' pages go back to the
+    kernel, and the pieces themselves, now little more than addresses, are taken until the next compilation, which may
+    use them again. A part of the difference is left (`benchmarks/variants.py` has both).
     """
     if not keep_freed_memory():
         yield
