@@ -15,6 +15,9 @@ from photofinish.backend.choice import active, on_cpu
 from photofinish.backend.programs import Program, Values, compile_beside, functional, hand_over, values_of
 from photofinish.backend.recipes import Recipe
 
+# Bytes: the programs of a chain are small and many, and one start of another process serves them all.
+LARGE_OF_MANY = 8_000
+
 
 def chains() -> bool:
     """Return whether training link by link pays here: measured under JAX on a processor, and only there."""
@@ -157,8 +160,8 @@ class _Programs:
         self._passes_on = passes_on
         self._measure = measure
         self._recipes: dict[Any, Recipe] = {}
-        self.forward = Program(self._forward, _named(name, "forward"))
-        self.backward = Program(self._backward, _named(name, "backward"))
+        self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY)
+        self.backward = Program(self._backward, _named(name, "backward"), large=LARGE_OF_MANY)
         changed = [*link.trained, *link.states, *link.moved]
         update = functional(link.update, [*changed, *shared])
 
@@ -168,7 +171,7 @@ class _Programs:
             # With something that is there when the rest is: a number that the next step does not use up.
             return controls[0], new[: len(changed)]
 
-        self.update = Program(updated, _named(name, "update"), donated=(0,))
+        self.update = Program(updated, _named(name, "update"), donated=(0,), large=LARGE_OF_MANY)
 
     def _forward(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
         """Return outputs, the new values of what moves, and what `_backward` needs and cannot easily compute."""

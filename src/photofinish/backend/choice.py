@@ -83,6 +83,11 @@ def programs_from_cache() -> int:
     return len(_cache_hits)
 
 
+def not_from_cache(count: int) -> None:
+    """Do not count programs that were found compiled last: another process has compiled them for this one just now."""
+    del _cache_hits[len(_cache_hits) - count :]
+
+
 def _note_cache_hit(event: str, **_: Any) -> None:
     if event == CACHE_HIT:
         _cache_hits.append(event)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from photofinish.backend.choice import keeps_programs
+from photofinish.backend.choice import keeps_programs, not_from_cache, programs_from_cache
+from photofinish.backend.compiling import CompilerProcess
+from photofinish.backend.exported import jitted
 from photofinish.backend.memory import fragments_aside
-from photofinish.storage.programs import read_program, write_program
+from photofinish.storage.programs import is_compiled, read_program, write_program
 
 Outputs = TypeVar("Outputs")
 Values = list[Any]
@@ -20,6 +22,13 @@ CPU_OPTIONS = {
     ORDER: "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
     KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
 }
+# Bytes in the portable form: from about here on a program takes several times as long to compile as another process to
+# start.
+LARGE = 100_000
+# Bytes, from where on it takes so long to read what was compiled, as XLA looks for operations one by one, that nothing
+# is won: EfficientNetV2-L is some 5 MB.
+SLOW_TO_READ = 3_000_000
+aside = CompilerProcess()
 
 
 @functools.cache
@@ -121,15 +130,22 @@ class Program:
         kept_as: Everything that decides the program besides the shapes of its arguments, in words: it is then traced
             only where no process has done so before. None where that is not known.
         donated: Places of the arguments whose memory may be used for what is returned.
+        large: Bytes in the portable form, from where on another process compiles it.
     """
 
     def __init__(
-        self, function: Callable[..., Any], kept_as: str | None = None, *, donated: tuple[int, ...] = ()
+        self,
+        function: Callable[..., Any],
+        kept_as: str | None = None,
+        *,
+        donated: tuple[int, ...] = (),
+        large: int = LARGE,
     ) -> None:
         self._kept_as = kept_as if keeps_programs("jax") else None
+        self._large = large
         self._donated = donated
         self._function = function
-        self._ordinary = self._compiled(function)
+        self._ordinary = jitted(function, donated, compiler_options())
         self._programs: dict[Any, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -150,25 +166,32 @@ class Program:
             The shapes and types of what the program returns, and what compiles it, in any thread: a call after that
             finds it.
         """
-        program = self._ordinary if self._kept_as is None else self._traced_once(self._kept_as, arguments)
+        program, asked = self._ordinary, None
+        if self._kept_as is not None:
+            program, asked = self._traced_once(self._kept_as, arguments)
         traced = program.trace(*arguments)
         self._programs[_shapes(arguments)] = program
-        return traced.out_info, traced.lower().compile
+        lowered = traced.lower()
 
-    def _compiled(self, function: Callable[..., Any]) -> Any:
-        import jax
+        def compile_it() -> None:
+            if asked is None:
+                lowered.compile()
+            else:
+                aside.wait(asked)
+                found = programs_from_cache()
+                lowered.compile()
+                not_from_cache(programs_from_cache() - found)
 
-        # What a program that was kept returns is bound to its device, and what is not yet bound counts as placed
-        # otherwise: without saying where everything is, the second step would be compiled once more.
-        place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        return jax.jit(function, in_shardings=place, donate_argnums=self._donated, compiler_options=compiler_options())
+        return traced.out_info, compile_it
 
-    def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> Any:
+    def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> tuple[Any, str | None]:
         """Trace only where no process has done so before.
 
-        Tracing a large network takes longer than reading its compiled program. What is kept is the portable form that
-        JAX promises to read (`jax.export`), which is data and no code of Python's. The process that traces runs what
-        it kept, so that all processes run the same program.
+        Tracing a large network takes longer than reading its compiled program. The process that traces runs what it
+        kept, so that all processes run the same program.
+
+        Returns:
+            The program, and the name by which another process compiles it now; None where none does.
         """
         import jax
 
@@ -180,9 +203,12 @@ class Program:
                 content = bytes(exported.serialize())
             except ValueError:
                 # It holds something without a portable form, as kernels for one kind of device are.
-                return self._ordinary
+                return self._ordinary, None
             write_program(digest, content)
-        return self._compiled(jax.export.deserialize(bytearray(content)).call)
+        options = compiler_options()
+        program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, options)
+        pays = self._large <= len(content) < SLOW_TO_READ and not is_compiled(digest)
+        return program, digest if pays and aside.request(digest, self._donated, options) else None
 
 
 def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
@@ -195,8 +221,13 @@ def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
         compilations: From `Program.ahead`, one after another.
     """
     with fragments_aside(), ThreadPoolExecutor(1, "compile") as thread:
-        for done in [thread.submit(one) for one in compilations]:
-            done.result()
+        try:
+            for done in [thread.submit(one) for one in compilations]:
+                done.result()
+        finally:
+            # Of interest only where something else went wrong.
+            thread.shutdown(wait=False, cancel_futures=True)
+            aside.stop()
 
 
 def _shapes(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -218,5 +249,6 @@ def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:
     shapes = [(np.shape(leaf), str(getattr(leaf, "dtype", type(leaf)))) for leaf in leaves]
     device = jax.local_devices()[0]
     settings = sorted((name, repr(value)) for name, value in jax.config.values.items() if "cache" not in name)
-    facts = (kept_as, shapes, str(structure), device.platform, device.device_kind, settings)
+    place = (device.platform, device.device_kind, compiler_options())
+    facts = (kept_as, shapes, str(structure), place, settings)
     return hashlib.sha256(repr(facts).encode()).hexdigest()

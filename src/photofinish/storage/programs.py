@@ -19,7 +19,7 @@ MOST_BYTES = 256 << 20
 """Some fifty large networks; a training step of EfficientNetV2-L takes about 5 MB."""
 
 _CHECKSUM_BYTES = 32
-_SUFFIX = ".traced"
+TRACED, COMPILED = ".traced", ".compiled"
 
 
 def read_program(digest: str) -> bytes | None:
@@ -57,16 +57,31 @@ def write_program(digest: str, program: bytes, *, most: int = MOST_BYTES) -> Non
         _drop_oldest(path.parent, most)
 
 
-def _path(digest: str) -> Path:
-    return cache_folder("traced") / f"{digest}{_SUFFIX}"
+def is_compiled(digest: str) -> bool:
+    """Return whether a program has once been compiled, into the cache of compiled programs."""
+    try:
+        return _path(digest, COMPILED).exists()
+    except (OSError, PhotofinishError):
+        return False
+
+
+def note_compiled(digest: str) -> None:
+    """Note that a program has been compiled."""
+    with contextlib.suppress(OSError, PhotofinishError):
+        _path(digest, COMPILED).touch()
+
+
+def _path(digest: str, suffix: str = TRACED) -> Path:
+    return cache_folder("traced") / f"{digest}{suffix}"
 
 
 def _drop_oldest(folder: Path, most: int) -> None:
     known = sorted(
-        ((path.stat().st_mtime_ns, path.stat().st_size, path) for path in folder.glob(f"*{_SUFFIX}")), reverse=True
+        ((path.stat().st_mtime_ns, path.stat().st_size, path) for path in folder.glob(f"*{TRACED}")), reverse=True
     )
     total = 0
     for _, size, path in known:
         total += size
         if total > most:
             path.unlink(missing_ok=True)
+            path.with_suffix(COMPILED).unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""The process that compiles for another: reads which kept programs on its standard input, answers on its output.
+
+It leaves nothing but entries in JAX's persistent cache. When its input ends, as when the other process is gone, it is
+gone too, in the middle of a program if need be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from photofinish.backend.exported import compiled_ahead
+from photofinish.storage.programs import note_compiled, read_program
+
+
+def main() -> None:
+    """Compile until the input ends."""
+    import jax
+
+    for name, value in json.loads(sys.stdin.readline()).items():
+        if jax.config.values[name] != value:
+            jax.config.update(name, value)
+    # One after another: XLA uses all cores for a program. In a thread, so that the end of the input is noticed.
+    with ThreadPoolExecutor(1) as pool:
+        for line in sys.stdin:
+            pool.submit(_compile, **json.loads(line))
+        os._exit(0)
+
+
+def _compile(digest: str, donated: list[int], options: dict[str, str] | None) -> None:
+    try:
+        content = read_program(digest)
+        if content is not None:
+            compiled_ahead(content, tuple(donated), options)
+            note_compiled(digest)
+    finally:
+        # Whoever asked looks into the cache, and compiles what is not there.
+        print(digest, flush=True)
+
+
+if __name__ == "__main__":
+    main()
