@@ -15,7 +15,8 @@ from photofinish.models.depthwise import shifted_depthwise
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("height", "width", "kernel"), [(8, 8, 3), (7, 10, 3), (9, 5, 5), (6, 7, 4), (2, 1, 2), (2, 2, 3), (1, 1, 3)]
+    ("height", "width", "kernel"),
+    [(8, 8, 3), (7, 10, 3), (9, 5, 5), (6, 7, 4), (6, 7, 1), (5, 7, 2), (2, 1, 2), (2, 2, 3), (1, 1, 3)],
 )
 def test_shifted_products_are_a_depthwise_convolution_with_its_gradients(
     padding: str, stride: int, height: int, width: int, kernel: int, agreement: ModuleType

@@ -147,6 +147,7 @@ def test_the_programs_random_numbers_do_not_disturb_building() -> None:
 
 
 def test_efficientnetv2_l_is_built_in_seconds() -> None:
-    start = time.perf_counter()
+    # Of this process' own time: other tests run beside this one.
+    start = time.process_time()
     build("efficientnetv2-l", Head(10), image_size=224, seed=0)
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8
