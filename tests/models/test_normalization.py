@@ -31,8 +31,13 @@ def trained_once(layer: keras.layers.Layer, inputs: Array) -> tuple[Array, list[
     return np.asarray(ops.cast(outputs, "float32")), [np.asarray(weight.value) for weight in layer.weights]
 
 
-@pytest.mark.parametrize("shape", [(6, 4, 3, CHANNELS), (30, CHANNELS)])
-def test_outputs_and_gradients_are_those_of_two_passes(shape: tuple[int, ...], agreement: ModuleType) -> None:
+@pytest.mark.parametrize("on_cpu", [True, False])
+@pytest.mark.parametrize("shape", [(6, 4, 3, CHANNELS), (30, CHANNELS), (3, 5, 3, CHANNELS)])
+def test_outputs_and_gradients_are_those_of_two_passes(
+    shape: tuple[int, ...], on_cpu: bool, agreement: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "on_cpu", lambda: on_cpu)
+
     def ours(x: Any, scale: Any, offset: Any) -> Any:
         return normalise_batch(x, scale, offset, 1e-3)[0]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +13,8 @@ from keras import ops
 from photofinish import backend
 
 PACKAGE = "photofinish"
+# So many values of a channel are added before a sum; 4 and 16 are as quick.
+NEIGHBOURS = 8
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -65,15 +69,16 @@ def normalise_batch(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tup
         >>> outputs.ravel().tolist(), mean.item(), variance.item()
         ([-1.0, 1.0], 2.0, 1.0)
     """
-    axes = tuple(range(len(inputs.shape) - 1))
 
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def normalise(inputs: Any, scale: Any, offset: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any, Any]]]:
         values = ops.cast(inputs, "float32")
         first = ops.reshape(values, (-1, values.shape[-1]))[0]
         away = values - first
-        mean_away = ops.mean(away, axis=axes)
-        variance = ops.maximum(ops.mean(away * away, axis=axes) - mean_away * mean_away, 0)
+        count = ops.size(away) // away.shape[-1]
+        of_values, of_squares = _sums(lambda away: (away, away * away), away)
+        mean_away = of_values / count
+        variance = ops.maximum(of_squares / count - mean_away * mean_away, 0)
         mean = mean_away + first
         reciprocal = ops.rsqrt(variance + epsilon)
         factor = scale * reciprocal
@@ -81,9 +86,7 @@ def normalise_batch(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tup
         def gradient(slopes: Any) -> tuple[Any, Any, Any]:
             slope = slopes[0]
             normalised = (ops.cast(inputs, "float32") - mean) * reciprocal
-            offset_slope = ops.sum(slope, axis=axes)
-            scale_slope = ops.sum(slope * normalised, axis=axes)
-            count = ops.size(slope) // slope.shape[-1]
+            offset_slope, scale_slope = _sums(lambda slope, value: (slope, slope * value), slope, normalised)
             inputs_slope = factor * (slope - offset_slope / count - normalised * (scale_slope / count))
             return ops.cast(inputs_slope, inputs.dtype), scale_slope, offset_slope
 
@@ -91,3 +94,21 @@ def normalise_batch(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tup
 
     outputs, mean, variance = normalise(inputs, scale, offset)
     return outputs, mean, variance
+
+
+def _sums(elementwise: Callable[..., Sequence[Any]], *arrays: Any) -> list[Any]:
+    """Return the sums, channel by channel, of each of the arrays that are computed from some of (..., channels).
+
+    On a processor neighbours are added first, all sums' side by side. XLA would write the computed arrays for its
+    library's sums to read them, one sum after another; of so much less it writes and reads an eighth, and once.
+    """
+    channels = arrays[0].shape[-1]
+    if not backend.on_cpu():
+        axes = tuple(range(len(arrays[0].shape) - 1))
+        return [ops.sum(one, axis=axes) for one in elementwise(*arrays)]
+    rows = math.prod(arrays[0].shape[:-1])
+    near = math.gcd(rows, NEIGHBOURS)
+    grouped = [ops.reshape(one, (rows // near, near, channels)) for one in arrays]
+    parts = [elementwise(*(one[:, place] for one in grouped)) for place in range(near)]
+    added = [functools.reduce(ops.add, one) for one in zip(*parts, strict=True)]
+    return list(ops.sum(ops.stack(added, axis=1), axis=0))
