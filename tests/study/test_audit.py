@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from photofinish.config import DataSettings, TrainingSettings
+from photofinish.data import PreparedData, prepare
+from photofinish.data.audit import audit_prepared
 from photofinish.errors import StudyError
 from photofinish.runs import AuditRecord, Predictions, StudyFolder
 from photofinish.runs.audits import ClassCount, Duplicates
-from photofinish.study.audit import FEATURES_ALIKE, alike_by_features
+from photofinish.study.audit import FEATURES_ALIKE, alike_by_features, audit_study
 from photofinish.study.cells import read_plan
 from photofinish.study.collect import collect
+from photofinish.study.race import Race, make_plan
 from photofinish.study.results import Results
 
 TEST = 150
@@ -132,3 +138,87 @@ def test_of_very_many_like_features_the_nearest_of_each_are_kept() -> None:
     counts = np.bincount(pairs[:, 0], minlength=400)
     assert counts.max() == 64
     assert (pairs[:, 0] < pairs[:, 1]).all()
+
+
+@pytest.fixture
+def set_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PreparedData, str]:
+    monkeypatch.setenv("PHOTOFINISH_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = generator.integers(0, 256, (32, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    source = str(tmp_path / "pictures")
+    return prepare(DataSettings(source=source, image_size=32)), source
+
+
+def study_of(folder: Path, data: PreparedData, source: str) -> AuditRecord:
+    """Audit a new study of some pictures."""
+    settings = DataSettings(source=source, image_size=32)
+    race = Race(models=("resnet50",), seeds=(0,), data=settings, training=TrainingSettings())
+    study = StudyFolder(folder)
+    folder.mkdir()
+    audit_study(study, make_plan(race, data), data, source)
+    return AuditRecord.read(study.audit)
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Count how often pictures are audited."""
+    audited: list[str] = []
+
+    def count(data: PreparedData, *arguments: object, **named: object) -> AuditRecord:
+        audited.append(data.record.fingerprint)
+        return audit_prepared(data, *arguments, **named)
+
+    monkeypatch.setattr("photofinish.study.audit.audit_prepared", count)
+    return audited
+
+
+def test_pictures_of_several_studies_are_audited_once(set_of_pictures, tmp_path: Path, monkeypatch) -> None:
+    audited = counting(monkeypatch)
+    first, second = (study_of(tmp_path / name, *set_of_pictures) for name in ("first", "second"))
+    assert first == second
+    assert first.fingerprint == set_of_pictures[0].record.fingerprint
+    assert len(audited) == 1
+
+
+def test_a_changed_picture_is_audited(set_of_pictures, tmp_path: Path, monkeypatch) -> None:
+    data, source = set_of_pictures
+    audited = counting(monkeypatch)
+    assert study_of(tmp_path / "first", data, source).duplicates.exact_groups == 0
+    (Path(source) / "cat" / "0.png").write_bytes((Path(source) / "cat" / "1.png").read_bytes())
+    changed = prepare(DataSettings(source=source, image_size=32))
+    assert study_of(tmp_path / "second", changed, source).duplicates.exact_groups == 1
+    assert len(set(audited)) == 2
+
+
+@pytest.mark.parametrize("spoiled", ["{", "{}", "another"])
+def test_an_audit_in_the_cache_that_is_spoiled_is_made_again(
+    spoiled: str, set_of_pictures, tmp_path: Path, monkeypatch
+) -> None:
+    data, source = set_of_pictures
+    audited = counting(monkeypatch)
+    first = study_of(tmp_path / "first", data, source)
+    (kept,) = data.folder.glob("audit-*.json")
+    if spoiled == "another":
+        first.but(fingerprint="another").write(kept)
+    else:
+        kept.write_text(spoiled)
+    assert study_of(tmp_path / "second", data, source).but(seconds=0) == first.but(seconds=0)
+    assert study_of(tmp_path / "third", data, source).but(seconds=0) == first.but(seconds=0)
+    assert len(audited) == 2
+
+
+def test_an_audit_of_another_version_is_made_again(set_of_pictures, tmp_path: Path, monkeypatch) -> None:
+    audited = counting(monkeypatch)
+    study_of(tmp_path / "first", *set_of_pictures)
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "1000.0")
+    study_of(tmp_path / "second", *set_of_pictures)
+    assert len(audited) == 2
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_a_study(set_of_pictures, tmp_path: Path) -> None:
+    data, source = set_of_pictures
+    (data.folder / f"audit-{importlib.metadata.version('photofinish')}.json").mkdir()
+    assert study_of(tmp_path / "first", data, source).pictures == 40

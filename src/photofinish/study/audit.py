@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib.metadata
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from photofinish.data import PreparedData, prepare
 from photofinish.data.audit import AuditedSource, audit_prepared, audit_source
 from photofinish.data.listing import PARTS
 from photofinish.data.sources import read_source
-from photofinish.errors import DataError
+from photofinish.errors import DataError, PhotofinishError
 from photofinish.evaluation.out_of_sample import folds_of, out_of_sample_probabilities
 from photofinish.runs import StageEvent, StudyFolder
 from photofinish.runs.audits import AuditRecord, LabelAudit
@@ -96,8 +98,25 @@ def audit_study(
         PhotofinishError: The disk is full.
     """
     if read_audit(folder, plan) is None:
-        listing = read_source(source, cache_folder(), progress or silent)
-        audit_prepared(data, listing, progress=progress).write(folder.audit)
+        _audit_once(data, source, progress).write(folder.audit)
+
+
+def _audit_once(data: PreparedData, source: str, progress: Progress | None) -> AuditRecord:
+    """Return the audit that another study of the same prepared pictures has left beside them, or make and leave it.
+
+    The folder of prepared pictures is named by their contents, names, labels and division, so it cannot be of others.
+    """
+    kept = data.folder / f"audit-{importlib.metadata.version('photofinish')}.json"
+    if kept.exists():
+        with contextlib.suppress(PhotofinishError):
+            record = AuditRecord.read(kept)
+            if (record.name, record.fingerprint) == (data.record.name, data.record.fingerprint):
+                return record
+    record = audit_prepared(data, read_source(source, cache_folder(), progress or silent), progress=progress)
+    # It is a copy: a study can do without it where the cache belongs to somebody else or the disk is full.
+    with contextlib.suppress(OSError, PhotofinishError):
+        record.write(kept)
+    return record
 
 
 def judge_study(folder: StudyFolder, plan: Plan, finished: Sequence[FinishedCell]) -> AuditRecord:
