@@ -17,7 +17,7 @@ from photofinish.backend.choice import (
     require_installed,
     select,
 )
-from photofinish.backend.device import device_name, is_idle, is_out_of_memory, peak_device_memory, wait
+from photofinish.backend.device import device_name, is_idle, is_out_of_memory, on_device, peak_device_memory, wait
 from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
@@ -37,6 +37,7 @@ __all__ = [
     "keeps_programs",
     "no_gradient",
     "on_cpu",
+    "on_device",
     "only_if",
     "peak_device_memory",
     "programs_from_cache",

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from photofinish import backend
 from photofinish.errors import WeightsError
 
 # Layers that files hold for other classes, or for a scaling that our models do themselves.
@@ -72,7 +73,7 @@ def fill(
     except Exception as error:  # h5py's and safetensors' share no other base
         raise WeightsError(f"{path} is damaged: {error}") from error
     for name, variable in variables.items():
-        variable.assign(values[name])
+        variable.assign(backend.on_device(values[name]))
 
 
 def named_variables(model: keras.Model, without: Collection[str] = ()) -> dict[str, Any]:

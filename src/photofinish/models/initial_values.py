@@ -14,11 +14,15 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from photofinish import backend
+from photofinish.runs.environment import usable_cores
 
 Built = TypeVar("Built")
 
@@ -39,13 +43,14 @@ def build_with_initial_values(build: Callable[[], Built], seed: int | None) -> B
         >>> bool((first.get_weights()[0] == second.get_weights()[0]).all())
         True
     """
-    # Keras fills variables that were created inside a stateless scope when the scope ends.
-    with keras_seeds(seed or 0), _deep_recursion(), keras.StatelessScope():
+    # Keras fills variables that were created inside a stateless scope when the scope ends, in this order. NumPy draws
+    # without the interpreter's lock, and every variable has a generator of its own.
+    with ThreadPoolExecutor(usable_cores()) as pool, keras_seeds(seed or 0), _deep_recursion(), keras.StatelessScope():
         built = build()
         variables = built.variables  # type: ignore[attr-defined]  # models and optimisers share no base class
         for variable in variables:
             if variable._initializer is not None:  # noqa: SLF001  # Keras has no public way to replace it
-                variable._initializer = _from_numpy(variable.path, variable._initializer, seed)  # noqa: SLF001
+                variable._initializer = _from_numpy(variable, seed, pool)  # noqa: SLF001
     return built
 
 
@@ -77,14 +82,16 @@ def _deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def _from_numpy(path: str, initializer: Any, seed: int | None) -> Callable[..., Any]:
-    """Return an initialiser with the distribution of `initializer` and values from NumPy."""
+def _from_numpy(variable: keras.Variable, seed: int | None, pool: ThreadPoolExecutor) -> Callable[..., Any]:
+    """Return an initialiser with the distribution of a variable's own and values from NumPy, drawn from now on."""
+    initializer, path = variable._initializer, variable.path  # noqa: SLF001  # Keras has no public way to read it
+    drawn = pool.submit(_draw, initializer, tuple(variable.shape), seed, path)
 
     def initial(shape: tuple[int, ...], dtype: str | None = None) -> Any:
-        values = _draw(initializer, tuple(shape), seed, path)
+        values = drawn.result()
         if values is None:
             return initializer(shape, dtype=dtype)
-        return keras.ops.convert_to_tensor(values.astype(dtype or "float32", copy=False))
+        return backend.on_device(values.astype(dtype or "float32", copy=False))
 
     return initial
 
