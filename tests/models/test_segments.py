@@ -34,7 +34,9 @@ def facts(model: keras.Model) -> list[str]:
     return [one.facts for one in segments(model)]
 
 
-@pytest.mark.parametrize(("name", "count", "distinct"), [("efficientnetv2-b0", 16, 9), ("resnet50", 17, 9)])
+@pytest.mark.parametrize(
+    ("name", "count", "distinct"), [("efficientnetv2-b0", 19, 9), ("resnet50", 17, 9), ("mobilenetv2", 15, 10)]
+)
 def test_a_network_is_cut_at_its_additions_and_equal_blocks_are_known_as_such(name, count, distinct):
     model = build(name, Head(10), image_size=32, seed=None).model
     found = facts(model)
@@ -61,8 +63,8 @@ def test_the_segments_one_after_another_compute_what_the_network_computes_in_tra
 
 
 def test_blocks_that_differ_in_their_rate_of_stochastic_depth_only_compute_alike():
-    _, second, third, last = facts(network({"rate": 0.1}, {"rate": 0.2}, {"rate": 0.3}))
-    assert second == third != last
+    stem, first, second, third, last = facts(network({"rate": 0.1}, {"rate": 0.2}, {"rate": 0.3}))
+    assert stem != first == second == third != last
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,8 @@ def test_blocks_that_differ_in_their_rate_of_stochastic_depth_only_compute_alike
 )
 def test_blocks_that_compute_different_things_differ(other):
     found = facts(network({}, {}, other, other if callable(other.get("activation")) else {}))
-    assert found[1] != found[2]
+    _, first, second, third, *_ = found
+    assert first == second != third
 
 
 def test_what_is_trained_is_part_of_the_facts():
@@ -97,6 +100,34 @@ def test_nothing_is_cut_across_a_connection_that_goes_further():
     x = block(keras.layers.Conv2D(4, 1)(joined), 2)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
     assert [one.operations[-1].name for one in segments(model)] == ["add2", model.operations[-1].name]
+
+
+def of_two_stages(*, wider: int) -> keras.Model:
+    inputs = keras.Input((8, 8, 4))
+    x = block(inputs, 0)
+    x = keras.layers.Conv2D(wider, 3, strides=2, padding="same", name="down")(x)
+    x = keras.layers.Conv2D(4, 1, name="between")(x)
+    for number in (1, 2):
+        x = block(x, number)
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+
+
+def test_a_block_that_comes_again_is_a_segment_of_its_own_without_an_addition_before_it():
+    model = of_two_stages(wider=6)
+    assert [one.operations[-1].name for one in segments(model)] == [
+        "add0", "between", "add1", "add2", model.operations[-1].name,
+    ]  # fmt: skip
+    found = facts(model)
+    assert found[2] == found[3]
+
+
+def test_an_end_that_needs_more_than_one_tensor_from_before_it_is_not_cut_off():
+    inputs = keras.Input((8, 8, 4))
+    x = keras.layers.Conv2D(4, 1, name="stem")(inputs)
+    joined = keras.layers.Add(name="joined")([keras.layers.Conv2D(4, 1)(x), keras.layers.Conv2D(4, 1)(x)])
+    # The end of the first segment is an addition as the second one is, but of two tensors instead of one.
+    model = keras.Model(inputs, keras.layers.Add(name="doubled")([joined, joined]))
+    assert [one.operations[-1].name for one in segments(model)] == ["joined", "doubled"]
 
 
 def shared() -> keras.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,10 @@ class Segment:
 
 
 def segments(model: keras.Model) -> list[Segment]:
-    """Cut a network after every addition on which alone everything after it depends.
+    """Cut a network after every addition on which alone everything after it depends, and before a block that comes again.
+
+    The first block of a stage mostly has no residual branch, and so no addition at its end. What reaches from there to
+    the next addition is cut once more where its end computes what the segment after it does.
 
     Args:
         model: The network.
@@ -85,18 +89,46 @@ def segments(model: keras.Model) -> list[Segment]:
     nodes = _nodes(model)
     if not nodes:
         return []
-    last_use = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.input_tensors}
-    cut: list[Segment] = []
+    alone = _alone(nodes, model.inputs[0])
+    at_additions: list[Segment] = []
     begun, source = 0, model.inputs[0]
+    for place, node in enumerate(nodes):
+        output = node.outputs[0]
+        if place == len(nodes) - 1 or (isinstance(node.operation, keras.layers.Add) and id(output) in alone):
+            at_additions.append(Segment(nodes[begun : place + 1], source))
+            begun, source = place + 1, output
+    cut: list[Segment] = []
+    for segment, following in itertools.zip_longest(at_additions, at_additions[1:]):
+        cut += _cut_before(segment, following, alone) if following else [segment]
+    return cut
+
+
+def _alone(nodes: Sequence[Any], source: keras.KerasTensor) -> set[int]:
+    """Return the `id` of each tensor on which alone everything after it depends.
+
+    Args:
+        nodes: The calls of a network's operations, in order.
+        source: What the network takes.
+    """
+    last_use = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.input_tensors}
+    found = set()
     # The last place at which anything computed before a node is used.
     latest = last_use.get(id(source), 0)
     for place, node in enumerate(nodes):
-        output = node.outputs[0]
-        if place == len(nodes) - 1 or (isinstance(node.operation, keras.layers.Add) and latest <= place):
-            cut.append(Segment(nodes[begun : place + 1], source))
-            begun, source = place + 1, output
-        latest = max(latest, last_use.get(id(output), place))
-    return cut
+        output = id(node.outputs[0])
+        if latest <= place:
+            found.add(output)
+        latest = max(latest, last_use.get(output, place))
+    return found
+
+
+def _cut_before(segment: Segment, following: Segment, alone: set[int]) -> list[Segment]:
+    """Cut a segment where its end computes what the following one does; otherwise return it whole."""
+    rest, end = segment.nodes[: -len(following.nodes)], segment.nodes[-len(following.nodes) :]
+    if not rest or id(rest[-1].outputs[0]) not in alone:
+        return [segment]
+    again = Segment(end, rest[-1].outputs[0])
+    return [Segment(rest, segment.source), again] if again.facts == following.facts else [segment]
 
 
 def _nodes(model: keras.Model) -> list[Any]:
