@@ -6,6 +6,7 @@ A step is written once, in the ordinary style that reads and assigns `keras.Vari
 pure function of their values, which are donated from call to call.
 """
 
+from photofinish.backend.behind import ProgramBehind
 from photofinish.backend.chain import Chain, Link, chains
 from photofinish.backend.choice import (
     active,
@@ -18,14 +19,18 @@ from photofinish.backend.choice import (
     select,
 )
 from photofinish.backend.device import device_name, is_idle, is_out_of_memory, on_device, peak_device_memory, wait
+from photofinish.backend.programs import AssigningProgram, compile_beside
 from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
 __all__ = [
+    "AssigningProgram",
     "Chain",
     "Link",
+    "ProgramBehind",
     "active",
     "chains",
+    "compile_beside",
     "compiled",
     "device_name",
     "environment_of_neighbours",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photofinish.backend.choice import active, on_cpu
-from photofinish.backend.programs import Program, Values, compile_beside, functional, hand_over, values_of
+from photofinish.backend.programs import Program, Values, functional, hand_over, shapes_of, values_of
 from photofinish.backend.recipes import Recipe
 
 # Bytes: the programs of a chain are small and many, and one start of another process serves them all.
@@ -88,16 +88,14 @@ class Chain:
                 programs[facts] = _Programs(link, shared, measure, name, passes_on=place > lowest)
             self._runs.append(_Run(link, programs[facts], is_trained=place >= lowest))
 
-    def compile_ahead(self, inputs: Any, *controls: Any) -> None:
-        """Compile the links' programs before the first step, each while the next is traced.
+    def ahead(self, inputs: Any, others: tuple[Any, ...], controls: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
+        """Trace the programs ahead of the first step; yield what compiles each of them, in any thread.
 
         Args:
             inputs: As `forward` is given.
+            others: As `backward` is given.
             controls: As `update` is given, of any values.
         """
-        compile_beside(self._compilations(inputs, controls))
-
-    def _compilations(self, inputs: Any, controls: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
         shared = values_of(self._shared)
         found: dict[tuple[Any, ...], Any] = {}
         for run in self._runs:
@@ -107,6 +105,17 @@ class Chain:
                 found[key], *compilations = run.ahead(inputs, shared, controls)
                 yield from compilations
             inputs = found[key]
+        _, compilation = self._objective.ahead(inputs, shapes_of(others))
+        yield compilation
+
+    @property
+    def trained_links(self) -> int:
+        """How many links are trained: so many measures `backward` returns."""
+        return sum(run.is_trained for run in self._runs)
+
+    def __len__(self) -> int:
+        """Return the number of links."""
+        return len(self._runs)
 
     def forward(self, inputs: Any) -> Any:
         """Compute the network's outputs, and keep what its gradient needs."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from photofinish.backend.memory import keep_freed_memory
@@ -42,14 +45,14 @@ def select(name: str | None = None) -> str:
 
 
 def import_keras_alone() -> None:
-    """Import Keras without scikit-learn and matplotlib, for a process of our own that needs neither of them for Keras.
+    """Import Keras without scikit-learn, matplotlib and pandas, for a process of our own that needs none for Keras.
 
-    Keras imports both where they are installed, for its wrappers and plots, and they take as long as Keras itself.
-    Both can be imported afterwards as usual; Keras' wrappers and plots say in this process that they are not installed.
+    Keras imports them where they are installed, for its wrappers, plots and tables, and they take longer than Keras
+    itself. All can be imported afterwards as usual; Keras says in this process that they are not installed.
     """
     if "keras" in sys.modules:
         return
-    absent = [name for name in ("sklearn", "matplotlib") if name not in sys.modules]
+    absent = [name for name in ("sklearn", "matplotlib", "pandas") if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     for name in absent:
         # What Python does with None: importing it fails as if it were not installed.
@@ -75,7 +78,8 @@ def require_installed(name: str) -> None:
         )
 
 
-_cache_hits: list[str] = []
+# One entry for each program that was found compiled: the thread that asked for it.
+_cache_hits: list[int] = []
 
 
 def programs_from_cache() -> int:
@@ -83,14 +87,21 @@ def programs_from_cache() -> int:
     return len(_cache_hits)
 
 
-def not_from_cache(count: int) -> None:
-    """Do not count programs that were found compiled last: another process has compiled them for this one just now."""
-    del _cache_hits[len(_cache_hits) - count :]
+@contextlib.contextmanager
+def not_counted_as_found() -> Iterator[None]:
+    """Do not count programs that this thread finds compiled meanwhile: another process has compiled them just now."""
+    thread = threading.get_ident()
+    before = _cache_hits.count(thread)
+    try:
+        yield
+    finally:
+        for _ in range(_cache_hits.count(thread) - before):
+            _cache_hits.remove(thread)
 
 
 def _note_cache_hit(event: str, **_: Any) -> None:
     if event == CACHE_HIT:
-        _cache_hits.append(event)
+        _cache_hits.append(threading.get_ident())
 
 
 def keeps_programs(name: str) -> bool:

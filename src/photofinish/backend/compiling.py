@@ -25,6 +25,7 @@ class CompilerProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._asked: list[str] = []
         self._done: set[str] = set()
 
     def request(self, digest: str, donated: tuple[int, ...], options: dict[str, str] | None) -> bool:
@@ -41,6 +42,7 @@ class CompilerProcess:
             self._start()
             self._tell(dict(jax.config.values))
         self._tell({"digest": digest, "donated": donated, "options": options})
+        self._asked.append(digest)
         return True
 
     def _start(self) -> None:
@@ -64,9 +66,15 @@ class CompilerProcess:
         while digest not in self._done and (line := answers.readline()):
             self._done.add(line.strip())
 
+    def wait_for_all(self) -> None:
+        """Wait until it is done with all programs that were requested, or gone."""
+        for digest in tuple(self._asked):
+            self.wait(digest)
+
     def stop(self) -> None:
         """Let go of it, whatever it does."""
         process, self._process = self._process, None
+        self._asked.clear()
         self._done.clear()
         if process is not None:
             process.kill()

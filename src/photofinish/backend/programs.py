@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from photofinish.backend.choice import keeps_programs, not_from_cache, programs_from_cache
+from photofinish.backend.choice import keeps_programs, not_counted_as_found
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
 from photofinish.backend.memory import fragments_aside
@@ -92,22 +93,41 @@ def hand_over(variables: Sequence[Any], values: Values) -> None:
         variable._direct_assign(value)  # noqa: SLF001  # as in `values_of`
 
 
-def compile_assigning(
-    step: Callable[..., Outputs], variables: Sequence[Any], kept_as: str | None
-) -> Callable[..., Outputs]:
-    """Compile a step that assigns variables, as `photofinish.backend.compiled` says."""
-    program = Program(functional(step, variables), kept_as, donated=(0,))
+class AssigningProgram(Generic[Outputs]):
+    """A step that reads and assigns variables, compiled when it is first called, or ahead of that.
 
-    def call(*arguments: Any) -> Outputs:
+    Args:
+        step: As for `photofinish.backend.compiled`.
+        variables: Likewise.
+        kept_as: Likewise.
+        options: As for `Program`.
+    """
+
+    def __init__(
+        self, step: Callable[..., Outputs], variables: Sequence[Any], kept_as: str | None, **options: Any
+    ) -> None:
+        self._variables = variables
+        self._program = Program(functional(step, variables), kept_as, donated=(0,), **options)
+
+    def __call__(self, *arguments: Any) -> Outputs:
+        """Take the step."""
         outputs: Outputs
         with warnings.catch_warnings():
             # Variables a step leaves alone are returned as they came; some of them cannot be donated.
             warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
-            outputs, values = program(values_of(variables), arguments)
-        hand_over(variables, values)
+            outputs, values = self._program(values_of(self._variables), arguments)
+        hand_over(self._variables, values)
         return outputs
 
-    return call
+    def ahead(self, *arguments: Any) -> Callable[[], Any]:
+        """Trace ahead of the first call; return what compiles it, in any thread.
+
+        Args:
+            arguments: Of the shapes and types that calls will have.
+        """
+        # By its shapes only: whoever computes meanwhile takes the values away.
+        values = shapes_of(values_of(self._variables))
+        return self._program.ahead(values, shapes_of(arguments))[1]
 
 
 def compile_reading(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
@@ -131,6 +151,8 @@ class Program:
             only where no process has done so before. None where that is not known.
         donated: Places of the arguments whose memory may be used for what is returned.
         large: Bytes in the portable form, from where on another process compiles it.
+        most: Bytes, up to where it does.
+        by: That process.
     """
 
     def __init__(
@@ -140,9 +162,11 @@ class Program:
         *,
         donated: tuple[int, ...] = (),
         large: int = LARGE,
+        most: int = SLOW_TO_READ,
+        by: CompilerProcess | None = None,
     ) -> None:
         self._kept_as = kept_as if keeps_programs("jax") else None
-        self._large = large
+        self._large, self._most, self._by = large, most, by or aside
         self._donated = donated
         self._function = function
         self._ordinary = jitted(function, donated, compiler_options())
@@ -174,13 +198,10 @@ class Program:
         lowered = traced.lower()
 
         def compile_it() -> None:
-            if asked is None:
+            if asked is not None:
+                self._by.wait(asked)
+            with contextlib.nullcontext() if asked is None else not_counted_as_found():
                 lowered.compile()
-            else:
-                aside.wait(asked)
-                found = programs_from_cache()
-                lowered.compile()
-                not_from_cache(programs_from_cache() - found)
 
         return traced.out_info, compile_it
 
@@ -207,8 +228,8 @@ class Program:
             write_program(digest, content)
         options = compiler_options()
         program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, options)
-        pays = self._large <= len(content) < SLOW_TO_READ and not is_compiled(digest)
-        return program, digest if pays and aside.request(digest, self._donated, options) else None
+        pays = self._large <= len(content) < self._most and not is_compiled(digest)
+        return program, digest if pays and self._by.request(digest, self._donated, options) else None
 
 
 def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
@@ -228,6 +249,14 @@ def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
             # Of interest only where something else went wrong.
             thread.shutdown(wait=False, cancel_futures=True)
             aside.stop()
+
+
+def shapes_of(tree: Any) -> Any:
+    """Return a tree with the shapes and types of its arrays in their place."""
+    import jax
+    import numpy as np
+
+    return jax.tree.map(lambda one: jax.ShapeDtypeStruct(np.shape(one), one.dtype), tree)
 
 
 def _shapes(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

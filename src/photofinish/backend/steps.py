@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from photofinish.backend.choice import active
-from photofinish.backend.programs import compile_assigning, compile_reading
+from photofinish.backend.programs import AssigningProgram, compile_reading
 
 Outputs = TypeVar("Outputs")
 
@@ -89,7 +89,7 @@ def compiled(
     """
     name = active()
     if name == "jax":
-        return compile_assigning(step, variables, kept_as) if assigns else compile_reading(step, variables)
+        return AssigningProgram(step, variables, kept_as) if assigns else compile_reading(step, variables)
     if name == "tensorflow":
         import tensorflow
 

@@ -74,7 +74,7 @@ class Segment:
 
 
 def segments(model: keras.Model) -> list[Segment]:
-    """Cut a network after every addition on which alone everything after it depends, and before a block that comes again.
+    """Cut a network after every addition on which alone everything after it depends, and before blocks that come again.
 
     The first block of a stage mostly has no residual branch, and so no addition at its end. What reaches from there to
     the next addition is cut once more where its end computes what the segment after it does.

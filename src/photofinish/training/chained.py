@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,8 @@ from photofinish.training.stages import Conditions
 # step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).
 SPARED = 0.7
 HANDED_OVER = 0.0028
+# What is known of values before the first step: their shapes and types.
+NUMBER, SUMS = np.zeros((), "float32"), np.zeros(3, "float32")
 
 
 def pays(model: keras.Model, steps: int) -> bool:
@@ -74,9 +76,9 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         guard.lower(reason)
         return sums + 0 * reason
 
-    begun = backend.compiled(begin, [], kept_as=_named(kept_as, "begin"))
-    judged = backend.compiled(judge, [], kept_as=_named(kept_as, "judge"))
-    ended = backend.compiled(end, [*counts, *guard.variables], kept_as=_named(kept_as, "end"))
+    begun = backend.AssigningProgram(begin, [], _named(kept_as, "begin"))
+    judged = backend.AssigningProgram(judge, [], _named(kept_as, "judge"))
+    ended = backend.AssigningProgram(end, [*counts, *guard.variables], _named(kept_as, "end"))
     chain = backend.Chain(
         [_link(learner, segment) for segment in segments(learner.model)],
         learner.judged,
@@ -84,6 +86,11 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         size_of,
         _named(kept_as, "links"),
     )
+
+    def compilations(seen: Any, others: tuple[Any, ...], rate: Any, decay: Any) -> Iterator[Callable[[], Any]]:
+        yield from chain.ahead(seen, others, (NUMBER, rate, decay))
+        yield judged.ahead(SUMS, [NUMBER] * chain.trained_links)
+        yield ended.ahead([NUMBER] * len(chain), np.append(SUMS, NUMBER), rate)
 
     is_compiled = False
 
@@ -94,7 +101,7 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
             warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
             seen, targets, pictures = begun(images, labels, draws)
             if not is_compiled:
-                chain.compile_ahead(seen, np.zeros((), "float32"), rate, decay)
+                backend.compile_beside(compilations(seen, (targets, weights), rate, decay))
                 is_compiled = True
             sums, sizes = chain.backward(chain.forward(seen), targets, weights)
             reason, sums = judged(sums, sizes)

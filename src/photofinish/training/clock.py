@@ -133,6 +133,10 @@ class StepClock:
         """Say that the next step compiles."""
         if self._programs[-1].firsts:
             self._programs.append(_Program())
+        self.expect_compilation()
+
+    def expect_compilation(self) -> None:
+        """Say that the next step compiles, and counts with those before it all the same."""
         self._compiles = True
         self._steps_between_waits = 1
 

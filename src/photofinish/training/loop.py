@@ -24,6 +24,7 @@ from photofinish.errors import StopRequestedError, TrainingError
 from photofinish.models import Anatomy
 from photofinish.models.inference import Predictor, beyond_ordinary
 from photofinish.runs import EpochRecord, NonFiniteStep, Notify, StageEvent, best_epoch
+from photofinish.training.beginning import StepWithBeginning, begins_chained
 from photofinish.training.chained import compile_chained_step, pays
 from photofinish.training.checkpointing import Keeper
 from photofinish.training.clock import StepClock
@@ -143,6 +144,7 @@ def train(  # noqa: PLR0913  # what a training is made of, and who is told
             keeper.stop(trainer.learner, course)
         raise
     finally:
+        trainer.close()
         if keeper:
             keeper.close()
     start = time.perf_counter()
@@ -173,6 +175,7 @@ class Trainer:
         predictor: The compiled network, which validates.
         is_chained: Whether it is trained segment by segment: as told, or where that pays for so short a training; never
             where a step is in several passes.
+        begins_chained: Whether each stage of a longer one begins so, where nothing was told.
         reestimation_compile_seconds: Seconds that compilation took before BatchNormalization's averages were estimated.
     """
 
@@ -216,6 +219,9 @@ class Trainer:
         self.is_compiled = False
         steps = settings.epochs * self.steps_per_epoch
         self.is_chained = settings.passes == 1 and (pays(model, steps) if chained is None else chained)
+        # Without a name nothing is compiled by another process, and this one would train and compile at once.
+        may_begin = settings.passes == 1 and chained is None and program is not None
+        self.begins_chained = may_begin and not self.is_chained and begins_chained(model)
         self.reestimation_compile_seconds = 0.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
@@ -244,14 +250,25 @@ class Trainer:
             stage: The stage.
             goes_on: Whether another process began it.
         """
+        self.close()
         self.stage = stage
         self.freezing.apply(stage.conditions.trained_share, stage.conditions.dropout)
-        compile_it = compile_chained_step if self.is_chained else compile_step
-        self.step = compile_it(self.learner, stage.conditions, step_facts(self.program, self.model, stage))
+        kept_as = step_facts(self.program, self.model, stage)
+        if self.begins_chained and kept_as is not None:
+            taken = (self.course.epoch - stage.first_epoch) * self.steps_per_epoch + self.course.step if goes_on else 0
+            self.step = StepWithBeginning(self.learner, stage.conditions, kept_as, taken)
+        else:
+            compile_it = compile_chained_step if self.is_chained else compile_step
+            self.step = compile_it(self.learner, stage.conditions, kept_as)
         self.is_compiled = False
         if not goes_on:
             self.clock.begin_program()
             self.course.first_pictures = ()
+
+    def close(self) -> None:
+        """Give up what is still compiled for the stage."""
+        if self.stage is not None and isinstance(self.step, StepWithBeginning):
+            self.step.close()
 
     def train_epoch(self, epoch: int, indices: NDArray[np.int64] | None = None, *, taken: int = 0) -> None:
         """Show the network every training picture once.
@@ -273,6 +290,10 @@ class Trainer:
         self.clock.data_ready()
         sums: Any = ()
         for batch in itertools.islice(batches(order, self.settings.batch_size), taken, None):
+            if isinstance(self.step, StepWithBeginning) and self.step.waits_for_program:
+                self.clock.close_window(sums)
+                self.clock.expect_compilation()
+                self.is_compiled = False
             self.clock.begin()
             chosen = indices[batch.indices]
             arguments = (self.data.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])

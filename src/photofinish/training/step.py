@@ -25,9 +25,20 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
         (of losses, number right, number of pictures; why the step was not applied, or 0) and the first pictures as the
         network saw them.
     """
-    parts = Parts(learner, conditions)
     if learner.settings.passes > 1:
-        return StepInPasses(parts, learner.settings.passes, kept_as)
+        return StepInPasses(Parts(learner, conditions), learner.settings.passes, kept_as)
+    step, assigned = whole_step(learner, conditions)
+    return backend.compiled(step, assigned, kept_as=kept_as)
+
+
+def whole_step(learner: Learner, conditions: Conditions) -> tuple[Callable[..., Any], list[Any]]:
+    """Return the step of a whole batch, not yet compiled, and the variables that it assigns.
+
+    Args:
+        learner: As for `compile_step`.
+        conditions: Likewise.
+    """
+    parts = Parts(learner, conditions)
 
     def step(images: Any, labels: Any, weights: Any, draws: Any, rate: Any, decay: Any) -> tuple[Any, Any]:
         kept = learner.guard.keep(parts.moving)
@@ -37,4 +48,4 @@ def compile_step(learner: Learner, conditions: Conditions, kept_as: str | None =
             sums = parts.settle(kept, sums, gradients, rate, decay)
         return sums, as_pictures(seen)
 
-    return backend.compiled(step, parts.assigned, kept_as=kept_as)
+    return step, parts.assigned

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from photofinish.data.augment.policy import Augmentation
 
@@ -64,8 +63,17 @@ def augmentation_draws(examples: int, seed: int, epoch: int, augmentation: Augme
     """
     draws = np.concatenate([_uniform(examples, seed, epoch, name, width) for name, width in _STREAMS.items()], axis=1)
     for column, parameter in ((MIXUP_WEIGHT, augmentation.mixup), (CUTMIX_WEIGHT, augmentation.cutmix)):
-        draws[:, column] = betaincinv(parameter, parameter, draws[:, column]) if parameter else 1
+        draws[:, column] = _beta(draws[:, column], parameter) if parameter else 1
     return draws.astype(np.float32)
+
+
+def _beta(uniform: NDArray[np.float64], parameter: float) -> NDArray[np.float64]:
+    """Return numbers that follow Beta(parameter, parameter), from uniform ones."""
+    # SciPy takes a third of a second to import, in every process that trains, and most mix nothing.
+    from scipy.special import betaincinv
+
+    weights: NDArray[np.float64] = betaincinv(parameter, parameter, uniform)
+    return weights
 
 
 def _uniform(examples: int, seed: int, epoch: int, stream: bytes, columns: int) -> NDArray[np.float64]:
