@@ -19,7 +19,7 @@ from photofinish.backend.choice import (
     select,
 )
 from photofinish.backend.device import device_name, is_idle, is_out_of_memory, on_device, peak_device_memory, wait
-from photofinish.backend.programs import AssigningProgram, compile_beside
+from photofinish.backend.programs import AssigningProgram, compile_beside, expect_compilation
 from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
@@ -34,6 +34,7 @@ __all__ = [
     "compiled",
     "device_name",
     "environment_of_neighbours",
+    "expect_compilation",
     "few_uniform",
     "gradients",
     "import_keras_alone",

@@ -54,7 +54,7 @@ class ProgramBehind(Generic[Outputs]):
             self._thread.shutdown()
 
     def _compile(self, arguments: tuple[Any, ...]) -> None:
-        compilation = self._program.ahead(*arguments)
+        _, compilation = self._program.ahead(*arguments)
         if not self._is_closed:
             self._by.wait_for_all()
         # While it was waited for or traced, it may have been closed.

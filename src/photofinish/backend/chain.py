@@ -76,6 +76,7 @@ class Chain:
         self._objective = Program(
             lambda outputs, others: jax.value_and_grad(objective, has_aux=True)(outputs, *others),
             _named(kept_as, "end"),
+            soon=True,
         )
         self._runs: list[_Run] = []
         # Below the first link that is trained nothing is differentiated.
@@ -169,8 +170,8 @@ class _Programs:
         self._passes_on = passes_on
         self._measure = measure
         self._recipes: dict[Any, Recipe] = {}
-        self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY)
-        self.backward = Program(self._backward, _named(name, "backward"), large=LARGE_OF_MANY)
+        self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY, soon=True)
+        self.backward = Program(self._backward, _named(name, "backward"), large=LARGE_OF_MANY, soon=True)
         changed = [*link.trained, *link.states, *link.moved]
         update = functional(link.update, [*changed, *shared])
 
@@ -180,7 +181,7 @@ class _Programs:
             # With something that is there when the rest is: a number that the next step does not use up.
             return controls[0], new[: len(changed)]
 
-        self.update = Program(updated, _named(name, "update"), donated=(0,), large=LARGE_OF_MANY)
+        self.update = Program(updated, _named(name, "update"), donated=(0,), large=LARGE_OF_MANY, soon=True)
 
     def _forward(self, values: tuple[Values, Values, Values], arguments: tuple[Any, Any]) -> Any:
         """Return outputs, the new values of what moves, and what `_backward` needs and cannot easily compute."""

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from photofinish.backend.exported import compiled_ahead
 from photofinish.storage.programs import note_compiled, read_program
 
+AT_ONCE = 2
+
 
 def main() -> None:
     """Compile until the input ends."""
@@ -22,8 +24,8 @@ def main() -> None:
     for name, value in json.loads(sys.stdin.readline()).items():
         if jax.config.values[name] != value:
             jax.config.update(name, value)
-    # One after another: XLA uses all cores for a program. In a thread, so that the end of the input is noticed.
-    with ThreadPoolExecutor(1) as pool:
+    # Two at once: XLA uses all cores for a part of a program only. In threads, so that the end of the input is noticed.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for line in sys.stdin:
             pool.submit(_compile, **json.loads(line))
         os._exit(0)
@@ -37,7 +39,9 @@ def _compile(digest: str, donated: list[int], options: dict[str, str] | None) ->
             note_compiled(digest)
     finally:
         # Whoever asked looks into the cache, and compiles what is not there.
-        print(digest, flush=True)
+        # In one piece: two may answer at once.
+        sys.stdout.write(f"{digest}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class CompilerProcess:
         self._asked: list[str] = []
         self._done: set[str] = set()
 
-    def request(self, digest: str, donated: tuple[int, ...], options: dict[str, str] | None) -> bool:
-        """Let it compile a program, after those that were requested before.
+    def start(self) -> bool:
+        """Start it, where it has not been started: it takes a second until it can compile.
 
         Returns:
             Whether that may be: accelerators are for one process at a time.
@@ -41,6 +41,16 @@ class CompilerProcess:
         if self._process is None:
             self._start()
             self._tell(dict(jax.config.values))
+        return True
+
+    def request(self, digest: str, donated: tuple[int, ...], options: dict[str, str] | None) -> bool:
+        """Let it compile a program, after those that were requested before.
+
+        Returns:
+            As `start` does.
+        """
+        if not self.start():
+            return False
         self._tell({"digest": digest, "donated": donated, "options": options})
         self._asked.append(digest)
         return True

@@ -14,7 +14,7 @@ from photofinish.backend.choice import keeps_programs, not_counted_as_found
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
 from photofinish.backend.memory import fragments_aside
-from photofinish.storage.programs import is_compiled, read_program, write_program
+from photofinish.storage.programs import is_compiled, note_compiled, read_program, write_program
 
 Outputs = TypeVar("Outputs")
 Values = list[Any]
@@ -23,6 +23,9 @@ CPU_OPTIONS = {
     ORDER: "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
     KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
 }
+# LLVM's first level: a chain of EfficientNetV2-L's segments takes a seventh less of a core's time to compile, and a step
+# as long (`docs/decisions.md`).
+SOON = {"xla_backend_optimization_level": "1"}
 # Bytes in the portable form: from about here on a program takes several times as long to compile as another process to
 # start.
 LARGE = 100_000
@@ -33,8 +36,11 @@ aside = CompilerProcess()
 
 
 @functools.cache
-def compiler_options() -> dict[str, str] | None:
+def compiler_options(*, soon: bool = False) -> dict[str, str] | None:
     """Return what XLA is told beyond its own choices, or None.
+
+    Args:
+        soon: Whether what is compiled is wanted soon, and will not be used for long.
 
     On a processor a network is quicker
 
@@ -51,7 +57,8 @@ def compiler_options() -> dict[str, str] | None:
     if jax.default_backend() != "cpu":
         return None
     # A version may know one and not another.
-    known = {name: value for name, value in CPU_OPTIONS.items() if _is_known({name: value})}
+    wanted = {**CPU_OPTIONS, **(SOON if soon else {})}
+    known = {name: value for name, value in wanted.items() if _is_known({name: value})}
     return known or None
 
 
@@ -119,15 +126,19 @@ class AssigningProgram(Generic[Outputs]):
         hand_over(self._variables, values)
         return outputs
 
-    def ahead(self, *arguments: Any) -> Callable[[], Any]:
-        """Trace ahead of the first call; return what compiles it, in any thread.
+    def ahead(self, *arguments: Any) -> tuple[Any, Callable[[], Any]]:
+        """Trace ahead of the first call.
 
         Args:
             arguments: Of the shapes and types that calls will have.
+
+        Returns:
+            The shapes and types of what the step returns, and what compiles it, in any thread.
         """
         # By its shapes only: whoever computes meanwhile takes the values away.
         values = shapes_of(values_of(self._variables))
-        return self._program.ahead(values, shapes_of(arguments))[1]
+        (outputs, _), compilation = self._program.ahead(values, shapes_of(arguments))
+        return outputs, compilation
 
 
 def compile_reading(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
@@ -153,6 +164,7 @@ class Program:
         large: Bytes in the portable form, from where on another process compiles it.
         most: Bytes, up to where it does.
         by: That process.
+        soon: As for `compiler_options`.
     """
 
     def __init__(
@@ -164,12 +176,14 @@ class Program:
         large: int = LARGE,
         most: int = SLOW_TO_READ,
         by: CompilerProcess | None = None,
+        soon: bool = False,
     ) -> None:
         self._kept_as = kept_as if keeps_programs("jax") else None
+        self._options = compiler_options(soon=soon)
         self._large, self._most, self._by = large, most, by or aside
         self._donated = donated
         self._function = function
-        self._ordinary = jitted(function, donated, compiler_options())
+        self._ordinary = jitted(function, donated, self._options)
         self._programs: dict[Any, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -216,7 +230,7 @@ class Program:
         """
         import jax
 
-        digest = _digest(kept_as, arguments)
+        digest = _digest(kept_as, arguments, self._options)
         content = read_program(digest)
         if content is None:
             try:
@@ -226,10 +240,21 @@ class Program:
                 # It holds something without a portable form, as kernels for one kind of device are.
                 return self._ordinary, None
             write_program(digest, content)
-        options = compiler_options()
-        program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, options)
+        program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, self._options)
         pays = self._large <= len(content) < self._most and not is_compiled(digest)
-        return program, digest if pays and self._by.request(digest, self._donated, options) else None
+        return program, digest if pays and self._by.request(digest, self._donated, self._options) else None
+
+
+def expect_compilation(kept_as: str) -> None:
+    """Start the process that compiles where nothing of this name was compiled before: it is ready when it is needed.
+
+    Args:
+        kept_as: In words, what decides the programs to come.
+    """
+    digest = hashlib.sha256(kept_as.encode()).hexdigest()
+    if keeps_programs("jax") and not is_compiled(digest):
+        note_compiled(digest)
+        aside.start()
 
 
 def compile_beside(compilations: Iterable[Callable[[], Any]]) -> None:
@@ -269,7 +294,7 @@ def _shapes(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((getattr(one, "shape", ()), getattr(one, "dtype", type(one))) for one in leaves)
 
 
-def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:
+def _digest(kept_as: str, arguments: tuple[Any, ...], options: dict[str, str] | None) -> str:
     """Return a digest of everything that decides a program, shapes and JAX's own settings included."""
     import jax
     import numpy as np
@@ -278,6 +303,6 @@ def _digest(kept_as: str, arguments: tuple[Any, ...]) -> str:
     shapes = [(np.shape(leaf), str(getattr(leaf, "dtype", type(leaf)))) for leaf in leaves]
     device = jax.local_devices()[0]
     settings = sorted((name, repr(value)) for name, value in jax.config.values.items() if "cache" not in name)
-    place = (device.platform, device.device_kind, compiler_options())
+    place = (device.platform, device.device_kind, options)
     facts = (kept_as, shapes, str(structure), place, settings)
     return hashlib.sha256(repr(facts).encode()).hexdigest()

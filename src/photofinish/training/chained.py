@@ -76,9 +76,9 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         guard.lower(reason)
         return sums + 0 * reason
 
-    begun = backend.AssigningProgram(begin, [], _named(kept_as, "begin"))
-    judged = backend.AssigningProgram(judge, [], _named(kept_as, "judge"))
-    ended = backend.AssigningProgram(end, [*counts, *guard.variables], _named(kept_as, "end"))
+    begun = backend.AssigningProgram(begin, [], _named(kept_as, "begin"), soon=True)
+    judged = backend.AssigningProgram(judge, [], _named(kept_as, "judge"), soon=True)
+    ended = backend.AssigningProgram(end, [*counts, *guard.variables], _named(kept_as, "end"), soon=True)
     chain = backend.Chain(
         [_link(learner, segment) for segment in segments(learner.model)],
         learner.judged,
@@ -87,10 +87,16 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         _named(kept_as, "links"),
     )
 
-    def compilations(seen: Any, others: tuple[Any, ...], rate: Any, decay: Any) -> Iterator[Callable[[], Any]]:
-        yield from chain.ahead(seen, others, (NUMBER, rate, decay))
-        yield judged.ahead(SUMS, [NUMBER] * chain.trained_links)
-        yield ended.ahead([NUMBER] * len(chain), np.append(SUMS, NUMBER), rate)
+    def compilations(batch: tuple[Any, ...], weights: Any, rate: Any, decay: Any) -> Iterator[Callable[[], Any]]:
+        (seen, targets, _), compilation = begun.ahead(*batch)
+        yield compilation
+        yield from chain.ahead(seen, (targets, weights), (NUMBER, rate, decay))
+        for program, arguments in (
+            (judged, (SUMS, [NUMBER] * chain.trained_links)),
+            (ended, ([NUMBER] * len(chain), np.append(SUMS, NUMBER), rate)),
+        ):
+            _, compilation = program.ahead(*arguments)
+            yield compilation
 
     is_compiled = False
 
@@ -99,10 +105,10 @@ def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str 
         with warnings.catch_warnings():
             # Of what a link is given to change, some may come back as it was.
             warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
-            seen, targets, pictures = begun(images, labels, draws)
             if not is_compiled:
-                backend.compile_beside(compilations(seen, (targets, weights), rate, decay))
+                backend.compile_beside(compilations((images, labels, draws), weights, rate, decay))
                 is_compiled = True
+            seen, targets, pictures = begun(images, labels, draws)
             sums, sizes = chain.backward(chain.forward(seen), targets, weights)
             reason, sums = judged(sums, sizes)
             return ended(chain.update(reason, rate, decay), sums, rate), pictures

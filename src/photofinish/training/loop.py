@@ -201,6 +201,13 @@ class Trainer:
         self.indices = data.splits["train"]
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
+        steps = settings.epochs * self.steps_per_epoch
+        self.is_chained = settings.passes == 1 and (pays(model, steps) if chained is None else chained)
+        # Without a name nothing is compiled by another process, and this one would train and compile at once.
+        may_begin = settings.passes == 1 and chained is None and program is not None
+        self.begins_chained = may_begin and not self.is_chained and begins_chained(model)
+        if program is not None and (self.is_chained or self.begins_chained):
+            backend.expect_compilation(program)
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         self.freezing = Freezing(anatomy)
         rates = rates_below(anatomy.body, settings.layer_decay_used)
@@ -217,11 +224,6 @@ class Trainer:
         self.course = Course(lowers_rate=lowers_rate)
         self.clock = self.course.clock
         self.is_compiled = False
-        steps = settings.epochs * self.steps_per_epoch
-        self.is_chained = settings.passes == 1 and (pays(model, steps) if chained is None else chained)
-        # Without a name nothing is compiled by another process, and this one would train and compile at once.
-        may_begin = settings.passes == 1 and chained is None and program is not None
-        self.begins_chained = may_begin and not self.is_chained and begins_chained(model)
         self.reestimation_compile_seconds = 0.0
 
     def _optimizers(self) -> list[tuple[keras.optimizers.Optimizer, list[Any]]]:
