@@ -1,10 +1,10 @@
 """What people would run instead, and photofinish, each in a process of its own, told by `turns.py` when to run.
 
 Started as `python benchmarks/contestants.py NAME SETTINGS`, SETTINGS being JSON with `task` (`train` or `predict`),
-`model`, `image_size`, `batch_size`, `classes` and `turn_seconds`. It prepares and warms up, prints one line of JSON
-(versions, seconds to the first step), and for each line on standard input takes a turn and prints what it took. Every
-contestant is given random pictures of bytes in memory, as they come from a decoder; all train with Adam and sparse
-cross-entropy.
+`model`, `image_size`, `batch_size`, `classes`, `turn_seconds` and `precision`. It prepares and warms up, prints one
+line of JSON (versions, seconds to the first step), and for each line on standard input takes a turn and prints what it
+took. Every contestant is given random pictures of bytes in memory, as they come from a decoder, on an accelerator in
+the accelerator's; all train with Adam and sparse cross-entropy.
 
     photofinish        the product's training loop and predictor, on JAX, as in a long training after its beginning
     photofinish-begins       as in the beginning of a long training
@@ -21,6 +21,7 @@ cross-entropy.
     timm               timm's network, torch eager, float32
     timm-channels      the same in channels-last
     timm-bfloat16      the same in channels-last, autocast to bfloat16
+    timm-compiled      the same through `torch.compile`, with torch's fused Adam on an accelerator
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-NAMES = ("photofinish", "keras-jax", "keras-tensorflow", "timm", "timm-channels", "timm-bfloat16")
+NAMES = ("photofinish", "keras-jax", "keras-tensorflow", "timm", "timm-channels", "timm-bfloat16", "timm-compiled")
 WARM_UP, CALIBRATING, MOST_PICTURES = 3, 3, 4096
 LONG = 1000
 KERAS = {
@@ -81,6 +82,7 @@ class Settings:
         batch_size: Pictures in a batch.
         classes: Number of classes.
         turn_seconds: About so long is a turn; with 0 there is none, and the process ends after its first step.
+        precision: `float32` or `bfloat16`: what photofinish and Keras compute in; timm's contestants say it by name.
     """
 
     task: str
@@ -89,6 +91,7 @@ class Settings:
     batch_size: int
     classes: int
     turn_seconds: float
+    precision: str = "float32"
 
     def pictures(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return random pictures, (count, height, width, 3), and labels."""
@@ -97,7 +100,8 @@ class Settings:
         return random.integers(0, 256, shape, np.uint8), random.integers(0, self.classes, count, np.int32)
 
 
-def _photofinish(settings: Settings, without: str | None = None) -> Run:
+def photofinish(settings: Settings, without: str | None = None) -> Run:
+    """Return what runs so many steps or batches of the product, with one of its ways left out where that is named."""
     from pathlib import Path
 
     from photofinish import backend
@@ -106,23 +110,28 @@ def _photofinish(settings: Settings, without: str | None = None) -> Run:
     backend.select("jax")
     backend.import_keras_alone()
     LATE.get(str(without), _nothing)()
+    import keras
+
     from photofinish.config import TrainingSettings
     from photofinish.data import PreparedData
     from photofinish.models import Anatomy, Head, build
     from photofinish.models.inference import Predictor
     from photofinish.runs import DataRecord, unheard
+    from photofinish.study.cell import PRECISION_POLICIES
     from photofinish.training.loop import Trainer
     from photofinish.training.programs import program_facts
 
     size, count = settings.image_size, _memory(settings)
+    keras.config.set_dtype_policy(PRECISION_POLICIES[settings.precision])
     entrant = build(settings.model, Head(settings.classes), image_size=size)
     model = entrant.model
     images, labels = settings.pictures(count)
     if settings.task == "predict":
         predictor = Predictor(model, lambda pictures: pictures, size, count)
+        at_hand = backend.resident(images)
 
         def predict(batches: int) -> None:
-            predictor(images, np.arange(batches * settings.batch_size) % count)
+            predictor(at_hand, np.arange(batches * settings.batch_size) % count)
 
         return predict
     names = tuple(map(str, range(settings.classes)))
@@ -133,7 +142,9 @@ def _photofinish(settings: Settings, without: str | None = None) -> Run:
     splits = {"train": indices, "validation": indices[:1], "test": indices[:1]}
     data = PreparedData(Path(), record, images, labels, indices.astype(str), splits)
     epochs = LONG if without == "all but its beginning" else 1
-    training = TrainingSettings(epochs=epochs, batch_size=settings.batch_size, learning_rate=1e-6)
+    training = TrainingSettings(
+        epochs=epochs, batch_size=settings.batch_size, learning_rate=1e-6, precision=settings.precision
+    )
     # What is traced once for all processes is found by our code, of which a variant is another.
     program = None if without in LATE else program_facts(entrant, model, settings.model, size, training)
     chained = {"one program": True, "all but its beginning": None}.get(str(without), False)
@@ -208,6 +219,8 @@ def _keras(settings: Settings, backend: str) -> Run:
     os.environ["KERAS_BACKEND"] = backend
     import keras
 
+    if settings.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
     network = getattr(keras.applications, KERAS[settings.model])
     size, count = settings.image_size, _memory(settings)
     model = network(weights=None, classes=settings.classes, input_shape=(size, size, 3), classifier_activation=None)
@@ -227,42 +240,52 @@ def _keras(settings: Settings, backend: str) -> Run:
     return train
 
 
-def _timm(settings: Settings, *, channels_last: bool, bfloat16: bool) -> Run:
+def _timm(settings: Settings, *, channels_last: bool, bfloat16: bool, compiles: bool = False) -> Run:
     # Registers operators that the CPU build of torch lacks.
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
     import timm
     import torch
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = timm.create_model(TIMM[settings.model], num_classes=settings.classes).to(memory_format=layout)
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    model = timm.create_model(TIMM[settings.model], num_classes=settings.classes).to(kind, memory_format=layout)
+    if bfloat16 and settings.task == "predict":
+        model = model.to(torch.bfloat16)
+    network = torch.compile(model) if compiles else model
     count = _memory(settings)
     images, labels = settings.pictures(count)
     # Bytes as they come from a decoder: to floats, scaled, in the layout of the network.
-    pictures, answers = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels).long()
-    mean, deviation = torch.tensor(0.5).view(1, 1, 1, 1), torch.tensor(0.5).view(1, 1, 1, 1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    pictures = torch.from_numpy(images).permute(0, 3, 1, 2).to(kind)
+    answers = torch.from_numpy(labels).long().to(kind)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=kind == "cuda" or None)
     loss = torch.nn.CrossEntropyLoss()
+    model_type = next(model.parameters()).dtype
 
     def batch(step: int) -> tuple[Any, Any]:
-        chosen = torch.arange(step * settings.batch_size, (step + 1) * settings.batch_size) % count
-        scaled = (pictures[chosen].float() / 255 - mean) / deviation
-        return scaled.to(memory_format=layout), answers[chosen]
+        chosen = torch.arange(step * settings.batch_size, (step + 1) * settings.batch_size, device=kind) % count
+        scaled = (pictures[chosen].float() / 255 - 0.5) / 0.5
+        seen = scaled.to(model_type) if settings.task == "predict" else scaled
+        return seen.to(memory_format=layout), answers[chosen]
+
+    def wait() -> None:
+        if kind == "cuda":
+            torch.cuda.synchronize()
 
     def train(steps: int) -> None:
         model.train()
         for step in range(steps):
             seen, expected = batch(step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                value = loss(model(seen), expected)
+            with torch.autocast(kind, torch.bfloat16, enabled=bfloat16):
+                value = loss(network(seen), expected)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()
+        wait()
 
     def predict(batches: int) -> None:
         model.eval()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            for step in range(batches):
-                model(batch(step)[0])
+        with torch.inference_mode():
+            torch.cat([network(batch(step)[0]) for step in range(batches)]).float().cpu()
 
     return train if settings.task == "train" else predict
 
@@ -274,21 +297,22 @@ def _memory(settings: Settings) -> int:
 
 
 MAKERS: dict[str, Callable[[Settings], Run]] = {
-    "photofinish": _photofinish,
-    "photofinish-begins": lambda settings: _photofinish(settings, "all but its beginning"),
-    "photofinish-chained": lambda settings: _photofinish(settings, "one program"),
-    "photofinish-gives-back": lambda settings: _photofinish(settings, "kept memory"),
-    "photofinish-xla-order": lambda settings: _photofinish(settings, "order"),
-    "photofinish-xla-kernels": lambda settings: _photofinish(settings, "kernels"),
-    "photofinish-jax-product": lambda settings: _photofinish(settings, "product"),
-    "photofinish-keras-norm": lambda settings: _photofinish(settings, "normalization"),
-    "photofinish-compiles": lambda settings: _photofinish(settings, "cache"),
-    "photofinish-fragments": lambda settings: _photofinish(settings, "setting aside"),
+    "photofinish": photofinish,
+    "photofinish-begins": lambda settings: photofinish(settings, "all but its beginning"),
+    "photofinish-chained": lambda settings: photofinish(settings, "one program"),
+    "photofinish-gives-back": lambda settings: photofinish(settings, "kept memory"),
+    "photofinish-xla-order": lambda settings: photofinish(settings, "order"),
+    "photofinish-xla-kernels": lambda settings: photofinish(settings, "kernels"),
+    "photofinish-jax-product": lambda settings: photofinish(settings, "product"),
+    "photofinish-keras-norm": lambda settings: photofinish(settings, "normalization"),
+    "photofinish-compiles": lambda settings: photofinish(settings, "cache"),
+    "photofinish-fragments": lambda settings: photofinish(settings, "setting aside"),
     "keras-jax": lambda settings: _keras(settings, "jax"),
     "keras-tensorflow": lambda settings: _keras(settings, "tensorflow"),
     "timm": lambda settings: _timm(settings, channels_last=False, bfloat16=False),
     "timm-channels": lambda settings: _timm(settings, channels_last=True, bfloat16=False),
     "timm-bfloat16": lambda settings: _timm(settings, channels_last=True, bfloat16=True),
+    "timm-compiled": lambda settings: _timm(settings, channels_last=True, bfloat16=True, compiles=True),
 }
 
 

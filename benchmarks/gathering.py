@@ -12,7 +12,6 @@ Writes `benchmarks/results/<date>-gathering.json`.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import statistics
 import tempfile
@@ -115,7 +114,7 @@ def by_turns(arguments: argparse.Namespace, path: Path, size: int, batch: int) -
                 images = opened(path, cold=file == "cold")
                 orders = [chosen[one.indices] for one in batches(epoch_order(len(chosen), 0, epoch), batch)]
                 given = Ahead(images, orders) if how == "a thread" else images
-                trainer.data = dataclasses.replace(data, images=given)
+                trainer.images = given
                 clock = trainer.clock
                 gathered, stalled, start = clock.data_seconds, clock.stall_seconds, time.perf_counter()
                 trainer.train_epoch(epoch, chosen)

@@ -10,11 +10,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from contestants import Settings
+
+from photofinish.backend import environment_of_neighbours
 
 CONTESTANTS = Path(__file__).with_name("contestants.py")
 
@@ -26,9 +29,15 @@ class Contestant:
         name: One of `contestants.NAMES`.
         settings: What is to be run.
         python: The interpreter, of an environment that has what this contestant needs.
+        ready_within: Seconds after which it is given up.
+
+    Raises:
+        RuntimeError: It failed, or was not ready in time.
     """
 
-    def __init__(self, name: str, settings: Settings, python: str = sys.executable) -> None:
+    def __init__(
+        self, name: str, settings: Settings, python: str = sys.executable, ready_within: float = 3600.0
+    ) -> None:
         self.name = name
         command = [python, str(CONTESTANTS), name, json.dumps(dataclasses.asdict(settings))]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed when this object is left
@@ -39,9 +48,16 @@ class Contestant:
             stderr=self._errors,
             text=True,
             start_new_session=True,
+            # On an accelerator, several hold its memory at once.
+            env={**os.environ, **environment_of_neighbours()},
         )
         self._input, self._output = _pipes(self.process)
-        self.facts = self._hear()
+        patience = threading.Timer(ready_within, self.process.kill)
+        patience.start()
+        try:
+            self.facts = self._hear()
+        finally:
+            patience.cancel()
         self.stop()
 
     def stop(self) -> None:

@@ -18,7 +18,15 @@ from photofinish.backend.choice import (
     require_installed,
     select,
 )
-from photofinish.backend.device import device_name, is_idle, is_out_of_memory, on_device, peak_device_memory, wait
+from photofinish.backend.device import (
+    device_name,
+    is_idle,
+    is_out_of_memory,
+    on_device,
+    peak_device_memory,
+    resident,
+    wait,
+)
 from photofinish.backend.programs import AssigningProgram, compile_beside, expect_compilation
 from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
@@ -48,6 +56,7 @@ __all__ = [
     "peak_device_memory",
     "programs_from_cache",
     "require_installed",
+    "resident",
     "select",
     "value_now",
     "wait",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.backend.choice import active, on_cpu
 
+# Of an accelerator's memory, so much may be pictures: a step needs the rest.
+LARGEST_SHARE = 0.25
 # What JAX, TensorFlow and torch say when memory runs out.
 SAYS_OUT_OF_MEMORY = (
     "RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "ut of memory", "bad_alloc", "t allocate memory",
@@ -27,6 +30,41 @@ def on_device(values: NDArray[Any]) -> Any:
     import keras
 
     return keras.ops.convert_to_tensor(values)
+
+
+def resident(images: NDArray[Any]) -> Any:
+    """Return pictures whose batches are gathered where the backend computes, or the same array where that is here.
+
+    On an accelerator no batch then goes from the host to the device while a step waits for it. Under JAX only, and only
+    where they leave most of the device's memory free.
+
+    Args:
+        images: (examples, ...), to be indexed by arrays of places.
+    """
+    if active() != "jax" or on_cpu():
+        return images
+    import jax
+
+    memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0)
+    return OnDevice(images) if images.nbytes <= memory * LARGEST_SHARE else images
+
+
+class OnDevice:
+    """An array on the device, indexed by arrays of places there.
+
+    Args:
+        values: (examples, ...).
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        import jax
+
+        self._values = jax.device_put(values)
+        self._gather = jax.jit(lambda values, places: values[places])
+
+    def __getitem__(self, places: NDArray[np.integer[Any]]) -> Any:
+        """Return the values at these places; the device gathers them when it has computed what came before."""
+        return self._gather(self._values, places.astype(np.int32))
 
 
 def wait(value: Any) -> None:

@@ -23,8 +23,8 @@ CPU_OPTIONS = {
     ORDER: "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
     KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
 }
-# LLVM's first level: a chain of EfficientNetV2-L's segments takes a seventh less of a core's time to compile, and a step
-# as long (`docs/decisions.md`).
+# LLVM's first level: EfficientNetV2-L's segments take a seventh less of a core's time to compile, and a step as long
+# (`docs/decisions.md`).
 SOON = {"xla_backend_optimization_level": "1"}
 # Bytes in the portable form: from about here on a program takes several times as long to compile as another process to
 # start.

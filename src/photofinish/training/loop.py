@@ -199,6 +199,7 @@ class Trainer:
         self.model, self.data, self.settings, self.seed = model, data, settings, seed
         self.notify, self.keeper = notify, keeper
         self.indices = data.splits["train"]
+        self.images = backend.resident(data.images)
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         steps = settings.epochs * self.steps_per_epoch
@@ -298,7 +299,7 @@ class Trainer:
                 self.is_compiled = False
             self.clock.begin()
             chosen = indices[batch.indices]
-            arguments = (self.data.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
+            arguments = (self.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
             self.clock.data_ready()
             rate = learning_rate(self.settings, course.steps, self.steps_per_epoch)
             decay = self.average.decay_at(course.steps) if self.average else 0.0
@@ -327,7 +328,7 @@ class Trainer:
         self.is_compiled = True
         self.course.step_from_cache |= backend.programs_from_cache() > found
         if not self.course.first_pictures:
-            self.course.first_pictures = images[:SHOWN], ops.convert_to_numpy(seen)
+            self.course.first_pictures = ops.convert_to_numpy(images[:SHOWN]), ops.convert_to_numpy(seen)
         return sums
 
     @property
@@ -351,7 +352,7 @@ class Trainer:
             )
 
         with self.average.in_place() if self.average else contextlib.nullcontext():
-            logits = self.predictor(self.data.images, indices, notify).logits
+            logits = self.predictor(self.images, indices, notify).logits
         if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-4):
             raise TrainingError("the model gives probabilities; leave its softmax out, so that it gives logits")
         targets = smoothed_targets(labels, self.learner.classes)
