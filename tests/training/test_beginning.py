@@ -15,8 +15,9 @@ from photofinish.backend import behind, programs
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
+from photofinish.errors import StopRequestedError
 from photofinish.models import Head, build
-from photofinish.runs import unheard
+from photofinish.runs import StageEvent, unheard
 from photofinish.training import beginning, loop
 from photofinish.training.beginning import StepWithBeginning, begins_chained
 from photofinish.training.checkpointing import copied, put_back
@@ -153,6 +154,26 @@ def test_a_program_that_nobody_waits_for_is_given_up(few: Few, monkeypatch: pyte
     assert time.monotonic() - start < 10
     assert waiting._done is not None
     assert waiting._done.result() is None
+
+
+def test_who_waits_for_the_program_can_be_stopped(few: Few, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind, "CompilerProcess", Endless)
+    monkeypatch.setattr(programs, "is_compiled", lambda _: False)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_NOTICES", 0.05)
+    trainer = trainer_of(few(24), epochs=1)
+    told: list[str] = []
+
+    def notify(event: StageEvent) -> None:
+        told.append(event.stage)
+        if told.count("compiling") == 3:
+            raise StopRequestedError
+
+    trainer.notify = notify
+    trainer.enter_stage()
+    with pytest.raises(StopRequestedError):
+        trainer.train_epoch(1)
+    assert trainer.course.step == 2
+    trainer.close()
 
 
 def test_only_deep_networks_begin_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Generic
 
 from photofinish.backend.compiling import CompilerProcess
@@ -38,6 +38,10 @@ class ProgramBehind(Generic[Outputs]):
         if self._done is None:
             self._thread = ThreadPoolExecutor(1, "compile behind")
             self._done = self._thread.submit(self._compile, arguments)
+
+    def is_ready_within(self, seconds: float) -> bool:
+        """Wait so long for the compilation; return whether a call need not wait, or would begin it itself."""
+        return self._done is None or bool(wait([self._done], seconds).done)
 
     def __call__(self, *arguments: Any) -> Outputs:
         """Take the step, after the compilation."""

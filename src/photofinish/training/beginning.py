@@ -57,6 +57,10 @@ class StepWithBeginning:
         """Whether the next step is the first in one program."""
         return self._chained is not None and self._taken == BEGINNING
 
+    def is_ready_within(self, seconds: float) -> bool:
+        """Wait so long for the one program; return whether it is there."""
+        return self._whole.is_ready_within(seconds)
+
     def __call__(self, *arguments: Any) -> Any:
         """Take a step, as what `compile_step` returns does."""
         if self.waits_for_program:

@@ -43,6 +43,7 @@ from photofinish.training.step import compile_step
 Show = Callable[[Stage, NDArray[Any], NDArray[Any]], None]
 Copy = Callable[[int], Callable[[], None]]
 NOT_CUT = Anatomy()
+SECONDS_BETWEEN_NOTICES = 1.0
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,9 @@ class Trainer:
                 self.clock.close_window(sums)
                 self.clock.expect_compilation()
                 self.is_compiled = False
+                while not self.step.is_ready_within(SECONDS_BETWEEN_NOTICES):
+                    # Whoever is told may want to stop.
+                    self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
             self.clock.begin()
             chosen = indices[batch.indices]
             arguments = (self.images[chosen], self.data.labels[chosen], batch.weights, draws[batch.indices])
