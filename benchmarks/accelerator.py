@@ -76,7 +76,8 @@ def parts_of(arguments: argparse.Namespace) -> dict[str, Part]:
     small = ["--model", "efficientnetv2-b0", "--image-size", "32", "--batch-size", "8"] if arguments.rehearse else []
     race = ["--model", "efficientnetv2-b0", "--image-size", "32"] if arguments.rehearse else []
     side = ["--models", "efficientnetv2-b0"] if arguments.rehearse else []
-    epochs = "1" if arguments.rehearse else "16"
+    # Four stages take four epochs.
+    epochs = "4" if arguments.rehearse else "16"
     return {
         "numeric": Part(["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], 60),
         "matrix": Part(["accelerator.py", "--matrix", "512" if arguments.rehearse else "8192"], 40),
