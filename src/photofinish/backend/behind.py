@@ -47,6 +47,7 @@ class ProgramBehind(Generic[Outputs]):
         """Take the step, after the compilation."""
         if self._done is not None:
             self._done.result()
+            self._done = None
             self.close()
         return self._program(*arguments)
 

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 
 from photofinish import backend
-from photofinish.models.segments import segments
-from photofinish.training.chained import SPARED, compile_chained_step
+from photofinish.training.chained import compile_chained_step, links_and_spared
 from photofinish.training.parts import Learner
 from photofinish.training.stages import Conditions
 from photofinish.training.step import whole_step
@@ -30,8 +29,8 @@ def begins_chained(model: keras.Model) -> bool:
     """
     if not backend.chains():
         return False
-    facts = [segment.facts for segment in segments(model)]
-    return (len(facts) - len(set(facts))) * SPARED > WORTHWHILE
+    _, spared = links_and_spared(model)
+    return spared > WORTHWHILE
 
 
 class StepWithBeginning:

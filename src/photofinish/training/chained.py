@@ -37,8 +37,14 @@ def pays(model: keras.Model, steps: int) -> bool:
     """
     if not backend.chains():
         return False
+    links, spared = links_and_spared(model)
+    return spared > links * steps * HANDED_OVER
+
+
+def links_and_spared(model: keras.Model) -> tuple[int, float]:
+    """Return how many segments a network has, and the seconds that those which are alike spare before a first step."""
     facts = [segment.facts for segment in segments(model)]
-    return (len(facts) - len(set(facts))) * SPARED > len(facts) * steps * HANDED_OVER
+    return len(facts), (len(facts) - len(set(facts))) * SPARED
 
 
 def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
