@@ -169,15 +169,15 @@ def _without_kept_memory() -> None:
 
 
 def _without_order() -> None:
-    from photofinish.backend import programs
+    from photofinish.backend import options
 
-    del programs.CPU_OPTIONS[programs.ORDER]
+    del options.CPU_OPTIONS[options.ORDER]
 
 
 def _without_kernels() -> None:
-    from photofinish.backend import programs
+    from photofinish.backend import options
 
-    del programs.CPU_OPTIONS[programs.KERNELS]
+    del options.CPU_OPTIONS[options.KERNELS]
 
 
 def _without_product() -> None:

@@ -24,7 +24,7 @@ backend.select("jax")
 
 import keras  # noqa: E402  # the backend comes first
 
-from photofinish.backend.programs import compiler_options  # noqa: E402  # likewise
+from photofinish.backend.options import compiler_options  # noqa: E402  # likewise
 from photofinish.models.depthwise import shifted_depthwise  # noqa: E402  # likewise
 
 # Rows and columns of the input, channels, stride.

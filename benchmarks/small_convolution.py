@@ -20,7 +20,7 @@ from photofinish import backend
 
 backend.select("jax")
 
-from photofinish.backend.programs import compiler_options  # noqa: E402  # the backend comes first
+from photofinish.backend.options import compiler_options  # noqa: E402  # the backend comes first
 from photofinish.models.layers import shifted_convolution  # noqa: E402  # the backend comes first
 
 SHAPES = [(1, 512), (2, 64), (2, 256), (2, 512), (3, 64), (3, 256), (3, 512), (4, 128), (4, 256), (8, 64)]

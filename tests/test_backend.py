@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,17 +49,103 @@ def test_jax_is_the_default_and_keras_is_not_imported_to_choose_it(tmp_path: Pat
     assert (tmp_path / "compiled").is_dir()
 
 
-def test_a_worker_imports_keras_alone_and_what_it_left_out_can_be_imported_afterwards(tmp_path: Path) -> None:
+def test_lean_imports_leave_out_and_put_off_only_for_jax_and_keras(tmp_path: Path) -> None:
     program = """
-import json, sys
+import io, json, sys
 from photofinish import backend
-backend.select("jax")
-backend.import_keras_alone()
-before = ["sklearn" in sys.modules, "matplotlib" in sys.modules]
-import sklearn
-print(json.dumps([before, sklearn.__name__, sys.modules["keras"].config.backend()]))
+with backend.lean_imports():
+    backend.select("jax")
+    import keras
+spared = ("sklearn", "matplotlib", "pandas", "pygments", "requests")
+names = (*spared, "rich", "h5py", "scipy.sparse", "jax.experimental.pallas")
+before = [name for name in names if name in sys.modules]
+
+# What was put off does what it does, for Keras and for everyone else.
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
+lines = []
+model.summary(print_fn=lines.append)
+from pathlib import Path
+folder = Path(PLACE)
+model.save_weights(folder / "a.weights.h5")
+model.save(folder / "a.h5")
+same = keras.saving.load_model(folder / "a.h5").count_params()
+from keras.src.backend.jax import nn
+mask = nn.splash_attention_mask.CausalMask((8, 8))
+from jax.experimental.sparse import BCOO, linalg
+import jax.numpy as jnp, numpy as np
+from jax.experimental import sparse
+csr = sparse.BCSR.fromdense(jnp.eye(3) * 2)
+solved = linalg.spsolve(csr.data, csr.indices, csr.indptr, jnp.ones(3)).tolist()
+import scipy.sparse, sklearn, h5py, rich.table
+real = [type(one).__name__ for one in (scipy.sparse, h5py, rich, rich.table, sys.modules["scipy.sparse.linalg"])]
+print(json.dumps([before, "dense" in "".join(lines), same, np.asarray(mask[:, :]).sum().item(), solved, real]))
+""".replace("PLACE", repr(str(tmp_path)))
+    found = in_a_process(program, PHOTOFINISH_CACHE=str(tmp_path))
+    assert found == [[], True, 9, 36, [0.5] * 3, ["module"] * 5]
+
+
+FORESEEN = """
+import json
+from photofinish import backend
+with backend.lean_imports():
+    backend.select("jax")
+    backend.foreseen.begin({task!r})
+    import keras
+import numpy as np
+state, traced, taken = keras.Variable(np.ones(3, "float32")), [], []
+def step(added):
+    traced.append(added)
+    state.assign_add(added)
+    return state * 2
+take = backend.foreseen.take
+def noted(digest):
+    taken.append(take(digest))
+    return taken[-1]
+backend.foreseen.take = noted
+program = backend.compiled(step, [state], kept_as={kept_as!r})
+before = backend.programs_from_cache()
+results = [program(np.arange(3, dtype="float32")).tolist() for _ in range(2)]
+backend.foreseen.end()
+print(json.dumps([results, len(traced), taken[0] is not None, backend.programs_from_cache() - before]))
 """
-    assert in_a_process(program, PHOTOFINISH_CACHE=str(tmp_path)) == [[False, False], "sklearn", "jax"]
+RESULTS = [[2.0, 4.0, 6.0], [2.0, 6.0, 10.0]]
+
+
+@pytest.fixture
+def foreseeing(tmp_path: Path) -> Callable[..., list[Any]]:
+    if backend.active() != "jax":
+        pytest.skip("the others keep no programs")
+
+    def start(task: str = "a task", kept_as: str = "a program") -> list[Any]:
+        results, *rest = in_a_process(FORESEEN.format(task=task, kept_as=kept_as), PHOTOFINISH_CACHE=str(tmp_path))
+        assert results == RESULTS
+        return rest
+
+    return start
+
+
+def test_what_the_last_process_of_a_name_needed_is_read_ahead_and_counted_as_found(
+    foreseeing: Callable[..., list[Any]],
+) -> None:
+    assert foreseeing() == [1, False, 0]
+    assert foreseeing() == [0, True, 1]
+    # A name that no process had before: nothing is read ahead, but everything is found.
+    assert foreseeing("another task") == [0, False, 1]
+
+
+def test_a_program_that_is_not_the_one_foreseen_is_not_used(foreseeing: Callable[..., list[Any]]) -> None:
+    foreseeing()
+    # It computes the same, so that XLA's part is found when it is asked for, and counted then.
+    assert foreseeing(kept_as="another program") == [1, False, 1]
+    assert foreseeing(kept_as="another program") == [0, True, 1]
+
+
+def test_damaged_programs_are_not_foreseen(foreseeing: Callable[..., list[Any]], tmp_path: Path) -> None:
+    foreseeing()
+    for path in (tmp_path / "traced").glob("*.traced"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert foreseeing()[:2] == [1, False]
+    assert foreseeing() == [0, True, 1]
 
 
 @pytest.mark.tensorflow

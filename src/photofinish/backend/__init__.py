@@ -11,7 +11,6 @@ from photofinish.backend.chain import Chain, Link, chains
 from photofinish.backend.choice import (
     active,
     environment_of_neighbours,
-    import_keras_alone,
     keeps_programs,
     on_cpu,
     programs_from_cache,
@@ -27,6 +26,8 @@ from photofinish.backend.device import (
     resident,
     wait,
 )
+from photofinish.backend.foresight import foreseen
+from photofinish.backend.imports import lean_imports
 from photofinish.backend.programs import AssigningProgram, compile_beside, expect_compilation
 from photofinish.backend.randomness import few_uniform
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
@@ -44,11 +45,12 @@ __all__ = [
     "environment_of_neighbours",
     "expect_compilation",
     "few_uniform",
+    "foreseen",
     "gradients",
-    "import_keras_alone",
     "is_idle",
     "is_out_of_memory",
     "keeps_programs",
+    "lean_imports",
     "no_gradient",
     "on_cpu",
     "on_device",

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from photofinish.backend.memory import keep_freed_memory
@@ -44,26 +44,6 @@ def select(name: str | None = None) -> str:
     return chosen
 
 
-def import_keras_alone() -> None:
-    """Import Keras without scikit-learn, matplotlib and pandas, for a process of our own that needs none for Keras.
-
-    Keras imports them where they are installed, for its wrappers, plots and tables, and they take longer than Keras
-    itself. All can be imported afterwards as usual; Keras says in this process that they are not installed.
-    """
-    if "keras" in sys.modules:
-        return
-    absent = [name for name in ("sklearn", "matplotlib", "pandas") if name not in sys.modules]
-    modules: dict[str, Any] = sys.modules
-    for name in absent:
-        # What Python does with None: importing it fails as if it were not installed.
-        modules[name] = None
-    try:
-        import keras  # noqa: F401
-    finally:
-        for name in absent:
-            del modules[name]
-
-
 def require_installed(name: str) -> None:
     """Refuse a backend that is unknown or absent, without importing it.
 
@@ -78,8 +58,10 @@ def require_installed(name: str) -> None:
         )
 
 
-# One entry for each program that was found compiled: the thread that asked for it.
-_cache_hits: list[int] = []
+# One entry for each program that was found compiled.
+_cache_hits: list[str] = []
+# Where a thread notes them instead.
+_of_thread = threading.local()
 
 
 def programs_from_cache() -> int:
@@ -88,20 +70,31 @@ def programs_from_cache() -> int:
 
 
 @contextlib.contextmanager
-def not_counted_as_found() -> Iterator[None]:
-    """Do not count programs that this thread finds compiled meanwhile: another process has compiled them just now."""
-    thread = threading.get_ident()
-    before = _cache_hits.count(thread)
+def found_for_another() -> Iterator[Callable[[], None]]:
+    """Do not count programs that this thread finds compiled meanwhile.
+
+    Another process has compiled them just now, or this one may never need them.
+
+    Yields:
+        What counts them after all.
+    """
+    found: list[str] = []
+    before, _of_thread.cache_hits = _noted_here(), found
     try:
-        yield
+        yield lambda: _noted_here().extend(found)
     finally:
-        for _ in range(_cache_hits.count(thread) - before):
-            _cache_hits.remove(thread)
+        _of_thread.cache_hits = before
+
+
+def _noted_here() -> list[str]:
+    """Return where programs are noted that this thread finds."""
+    noted: list[str] = getattr(_of_thread, "cache_hits", _cache_hits)
+    return noted
 
 
 def _note_cache_hit(event: str, **_: Any) -> None:
     if event == CACHE_HIT:
-        _cache_hits.append(threading.get_ident())
+        _noted_here().append(event)
 
 
 def keeps_programs(name: str) -> bool:

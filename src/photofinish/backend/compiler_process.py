@@ -11,7 +11,8 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from photofinish.backend.exported import compiled_ahead
+from photofinish.backend.exported import lowered_ahead
+from photofinish.backend.imports import lean_imports
 from photofinish.storage.programs import note_compiled, read_program
 
 AT_ONCE = 2
@@ -19,7 +20,8 @@ AT_ONCE = 2
 
 def main() -> None:
     """Compile until the input ends."""
-    import jax
+    with lean_imports():
+        import jax
 
     for name, value in json.loads(sys.stdin.readline()).items():
         if jax.config.values[name] != value:
@@ -35,7 +37,8 @@ def _compile(digest: str, donated: list[int], options: dict[str, str] | None) ->
     try:
         content = read_program(digest)
         if content is not None:
-            compiled_ahead(content, tuple(donated), options)
+            _, lowered = lowered_ahead(content, tuple(donated), options)
+            lowered.compile()
             note_compiled(digest)
     finally:
         # Whoever asked looks into the cache, and compiles what is not there.

@@ -22,17 +22,21 @@ def jitted(function: Callable[..., Any], donated: tuple[int, ...], options: dict
     return jax.jit(function, in_shardings=place, donate_argnums=donated, compiler_options=options)
 
 
-def compiled_ahead(content: bytes, donated: tuple[int, ...], options: dict[str, str] | None) -> None:
-    """Compile a kept program, into the persistent cache, as another process will that has its arguments.
+def lowered_ahead(content: bytes, donated: tuple[int, ...], options: dict[str, str] | None) -> tuple[Any, Any]:
+    """Have a kept program ready to be compiled before its arguments are there.
 
     Args:
         content: The program.
         donated: As for `jitted`.
         options: As for `jitted`.
+
+    Returns:
+        The function, as of `jitted`, and its lowered form: what that is compiled to, a call of the function finds.
     """
     import jax
 
     exported = jax.export.deserialize(bytearray(content))
     shapes = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in exported.in_avals]
     arguments, named = jax.tree.unflatten(exported.in_tree, shapes)
-    jitted(exported.call, donated, options).trace(*arguments, **named).lower().compile()
+    function = jitted(exported.call, donated, options)
+    return function, function.trace(*arguments, **named).lower()

@@ -10,22 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
-from photofinish.backend.choice import keeps_programs, not_counted_as_found
+from photofinish.backend.choice import found_for_another, keeps_programs
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
+from photofinish.backend.foresight import foreseen
 from photofinish.backend.memory import fragments_aside
+from photofinish.backend.options import compiler_options
 from photofinish.storage.programs import is_compiled, note_compiled, read_program, write_program
 
 Outputs = TypeVar("Outputs")
 Values = list[Any]
-ORDER, KERNELS = "xla_cpu_scheduler_type", "xla_cpu_experimental_ynn_fusion_type"
-CPU_OPTIONS = {
-    ORDER: "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
-    KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
-}
-# LLVM's first level: EfficientNetV2-L's segments take a seventh less of a core's time to compile, and a step as long
-# (`docs/decisions.md`).
-SOON = {"xla_backend_optimization_level": "1"}
 # Bytes in the portable form: from about here on a program takes several times as long to compile as another process to
 # start.
 LARGE = 100_000
@@ -33,43 +27,6 @@ LARGE = 100_000
 # is won: EfficientNetV2-L is some 5 MB.
 SLOW_TO_READ = 3_000_000
 aside = CompilerProcess()
-
-
-@functools.cache
-def compiler_options(*, soon: bool = False) -> dict[str, str] | None:
-    """Return what XLA is told beyond its own choices, or None.
-
-    Args:
-        soon: Whether what is compiled is wanted soon, and will not be used for long.
-
-    On a processor a network is quicker
-
-    - when what an operation leaves is used while it is still in the cache: with operations in the order that needs
-      least memory, and not in XLA's choice, the order that lets most of them run at once;
-    - when its library of kernels (YNNPACK) computes matrix products and sums, and not also convolutions, which it
-      splits over the cores by their width and filters, so that small maps are computed by one core, nor chains of
-      elementwise operations, which XLA's own compiler joins with what comes before and after.
-
-    What each is worth: `benchmarks/variants.py`.
-    """
-    import jax
-
-    if jax.default_backend() != "cpu":
-        return None
-    # A version may know one and not another.
-    wanted = {**CPU_OPTIONS, **(SOON if soon else {})}
-    known = {name: value for name, value in wanted.items() if _is_known({name: value})}
-    return known or None
-
-
-def _is_known(options: dict[str, str]) -> bool:
-    import jax
-
-    try:
-        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
 
 
 def functional(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., tuple[Outputs, Values]]:
@@ -179,7 +136,7 @@ class Program:
         soon: bool = False,
     ) -> None:
         self._kept_as = kept_as if keeps_programs("jax") else None
-        self._options = compiler_options(soon=soon)
+        self._soon, self._options = soon, compiler_options(soon=soon)
         self._large, self._most, self._by = large, most, by or aside
         self._donated = donated
         self._function = function
@@ -204,33 +161,38 @@ class Program:
             The shapes and types of what the program returns, and what compiles it, in any thread: a call after that
             finds it.
         """
-        program, asked = self._ordinary, None
+        program, wait = self._ordinary, None
         if self._kept_as is not None:
-            program, asked = self._traced_once(self._kept_as, arguments)
+            program, wait = self._traced_once(self._kept_as, arguments)
         traced = program.trace(*arguments)
         self._programs[_shapes(arguments)] = program
         lowered = traced.lower()
 
         def compile_it() -> None:
-            if asked is not None:
-                self._by.wait(asked)
-            with contextlib.nullcontext() if asked is None else not_counted_as_found():
+            if wait is not None:
+                wait()
+            with contextlib.nullcontext() if wait is None else found_for_another():
                 lowered.compile()
 
         return traced.out_info, compile_it
 
-    def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> tuple[Any, str | None]:
+    def _traced_once(self, kept_as: str, arguments: tuple[Any, ...]) -> tuple[Any, Callable[[], None] | None]:
         """Trace only where no process has done so before.
 
         Tracing a large network takes longer than reading its compiled program. The process that traces runs what it
         kept, so that all processes run the same program.
 
         Returns:
-            The program, and the name by which another process compiles it now; None where none does.
+            The program, and what waits for whoever compiles or reads it now; None where nobody does.
         """
         import jax
 
         digest = _digest(kept_as, arguments, self._options)
+        if self._by is aside:
+            # What is compiled behind is not waited for, and would keep what is from being read.
+            foreseen.note(digest, self._donated, soon=self._soon)
+        if (taken := foreseen.take(digest)) is not None:
+            return taken
         content = read_program(digest)
         if content is None:
             try:
@@ -242,7 +204,9 @@ class Program:
             write_program(digest, content)
         program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, self._options)
         pays = self._large <= len(content) < self._most and not is_compiled(digest)
-        return program, digest if pays and self._by.request(digest, self._donated, self._options) else None
+        if pays and self._by.request(digest, self._donated, self._options):
+            return program, functools.partial(self._by.wait, digest)
+        return program, None
 
 
 def expect_compilation(kept_as: str) -> None:

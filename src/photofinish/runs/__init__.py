@@ -1,7 +1,7 @@
 """The run folder: every path in it and the records it holds. Training and evaluation meet only here."""
 
 from photofinish.runs.audits import AuditRecord
-from photofinish.runs.environment import hardware, peak_resident_bytes, versions
+from photofinish.runs.environment import digest_of_our_code, hardware, peak_resident_bytes, versions
 from photofinish.runs.events import Notify, StageEvent, unheard
 from photofinish.runs.layout import RunFolder, StudyFolder, cell_name
 from photofinish.runs.load import LoadRecord, LoadWatch
@@ -44,6 +44,7 @@ __all__ = [
     "append_epoch",
     "best_epoch",
     "cell_name",
+    "digest_of_our_code",
     "hardware",
     "peak_resident_bytes",
     "read_epochs",

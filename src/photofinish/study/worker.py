@@ -20,7 +20,8 @@ from photofinish import backend
 from photofinish.config import CellSettings, Settings
 from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.errors import PhotofinishError, StopRequestedError
-from photofinish.runs import Notify, RunFolder, StageEvent
+from photofinish.runs import Notify, RunFolder, StageEvent, digest_of_our_code, versions
+from photofinish.runs.checkpoints import CheckpointStore
 from photofinish.runs.memory import MemoryRecord
 from photofinish.study.cell import run_cell
 from photofinish.study.locks import only_worker
@@ -119,8 +120,11 @@ def main() -> int:
         say(Message(note=text))
 
     try:
-        backend.select(task.settings.backend)
-        backend.import_keras_alone()
+        with backend.lean_imports():
+            backend.select(task.settings.backend)
+            if not (task.only_measure or task.probe):  # what is measured is to be what it would be at first
+                backend.foreseen.begin(_decides_programs(task))
+            import keras  # noqa: F401
         _do(task, notify, note, say)
     except StopRequestedError:
         say(Message(error=how_to_go_on(folder)))
@@ -137,7 +141,16 @@ def main() -> int:
         reason = f"memory ran out; {HOW_TO_FIT}" if backend.is_out_of_memory(error) else type(error).__name__
         say(Message(error=f"{reason}: {first_line(error)} (details in {folder.log})"))
         return EXIT_DEFECT
+    finally:
+        backend.foreseen.close()
     return 0
+
+
+def _decides_programs(task: Task) -> str:
+    """Return in words what decides the programs that a run needs before its first step."""
+    goes_on = bool(CheckpointStore(RunFolder(task.folder).resume).checkpoints)
+    settings = task.settings.model_dump(mode="json", exclude={"seed"})
+    return repr((settings, str(task.prepared), goes_on, versions(), digest_of_our_code()))
 
 
 def _do(task: Task, notify: Notify, note: Callable[[str], None], say: Callable[[Message], None]) -> None:

@@ -330,6 +330,7 @@ class Trainer:
         found = backend.programs_from_cache()
         sums, seen = self.step(images, *others)
         self.is_compiled = True
+        backend.foreseen.end()
         self.course.step_from_cache |= backend.programs_from_cache() > found
         if not self.course.first_pictures:
             self.course.first_pictures = ops.convert_to_numpy(images[:SHOWN]), ops.convert_to_numpy(seen)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-from pathlib import Path
 
 import keras
 
@@ -13,7 +10,7 @@ from photofinish import backend
 from photofinish.config import TrainingSettings, is_custom
 from photofinish.models import Entrant, all_layers
 from photofinish.models.facts import layer_facts
-from photofinish.runs import versions
+from photofinish.runs import digest_of_our_code, versions
 from photofinish.training.stages import Stage
 
 LIBRARIES = ("photofinish", "python", "numpy", "keras", "jax", "jaxlib")
@@ -40,7 +37,7 @@ def program_facts(
         return None
     known = versions()
     facts = {
-        "code": _digest_of_our_code(),
+        "code": digest_of_our_code(),
         "versions": {library: known.get(library) for library in LIBRARIES},
         "model": [name, entrant.weights, entrant.head, entrant.input_scaling.description],
         "layers": [layer_facts(layer) for layer in all_layers(model)],
@@ -83,13 +80,3 @@ def _graph(model: keras.Model) -> list[list[int]]:
 def _sources(operation: keras.Operation) -> list[keras.Operation]:
     nodes = operation._inbound_nodes  # noqa: SLF001  # Keras says nowhere else what is connected to what
     return [tensor._keras_history.operation for node in nodes for tensor in node.input_tensors]  # noqa: SLF001  # likewise
-
-
-@functools.cache
-def _digest_of_our_code() -> str:
-    """Return a digest of this package: whoever works on it must not be given yesterday's program."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -67,10 +67,10 @@ def _prepare(
     task: Task, measures: dict[Measure, Timed], memory: dict[Measure, MemoryRecord], doing: Callable[[str], None]
 ) -> Prepared:
     """Build the network and prepare what is asked for, inference first: training needs more memory."""
-    backend.select(task.settings.backend)
-    backend.import_keras_alone()
-    # These import Keras, which reads the backend when it is imported.
-    import keras
+    with backend.lean_imports():
+        backend.select(task.settings.backend)
+        # Keras reads the backend when it is imported.
+        import keras
 
     from photofinish.models import Head, build, count_macs, count_parameters
     from photofinish.models.inference import MANY
