@@ -122,7 +122,7 @@ def test_only_changed_files_are_hashed_again(pets: Path, cache: Path, monkeypatc
     read: list[str] = []
     digest = hashing._digest
 
-    def noted(path: Path) -> str:
+    def noted(path: Path) -> bytes:
         read.append(path.name)
         return digest(path)
 
@@ -136,10 +136,33 @@ def test_only_changed_files_are_hashed_again(pets: Path, cache: Path, monkeypatc
     assert read == ["3.png"]
 
 
+@pytest.mark.parametrize("damage", [b"", b"{}", b"not an array", None])
+def test_a_damaged_index_of_hashes_only_costs_reading_the_files_again(
+    pets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    monkeypatch.setattr(hashing, "_SETTLED_NANOSECONDS", -1)
+    before = prepare(settings(pets), cache=cache).record.fingerprint
+    (index,) = (cache / "index").iterdir()
+    # Cut off, or an array of something else.
+    index.write_bytes(index.read_bytes()[:-1] if damage is None else damage)
+    assert prepare(settings(pets), cache=cache).record.fingerprint == before
+    assert len(np.load(index)) == 60
+
+
+def test_an_index_of_something_else_is_not_believed(pets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "_SETTLED_NANOSECONDS", -1)
+    before = prepare(settings(pets), cache=cache).record.fingerprint
+    (index,) = (cache / "index").iterdir()
+    entries = np.load(index)
+    for other in (entries["name"], entries.reshape(2, 30), entries[::-1]):
+        np.save(index, other)
+        assert prepare(settings(pets), cache=cache).record.fingerprint == before
+
+
 def test_a_file_that_changes_while_it_is_prepared_is_noticed(
     pets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "_digest", lambda path: f"{path.parent.name}{path.name}")
+    monkeypatch.setattr(hashing, "_digest", lambda path: f"{path.parent.name}{path.name}".encode().ljust(32))
     with pytest.raises(DataError, match="changed while it was being prepared"):
         prepare(settings(pets), cache=cache)
     assert not list((cache / "prepared" / "pets").iterdir())

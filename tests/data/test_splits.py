@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from photofinish.config.settings import DataSettings
 from photofinish.data.arrays import ArrayPictures
+from photofinish.data.compact import Digests, Names
 from photofinish.data.listing import PARTS, Listing, Part
 from photofinish.data.splits import Splits, allot, fingerprint, make_splits
 from photofinish.errors import DataError
@@ -30,10 +31,10 @@ def listing(
         name="made up",
         place="nowhere",
         classes=tuple(f"class{label}" for label in range(max(labels) + 1)),
-        ids=ids or [f"{index:04d}.png" for index in range(count)],
+        ids=Names(ids or [f"{index:04d}.png" for index in range(count)]),
         labels=np.array(labels, dtype=np.int32),
-        contents=contents or [content(index) for index in range(count)],
-        parts=parts or ["train"] * count,
+        contents=Digests.of(contents or [content(index) for index in range(count)]),
+        parts=np.array([PARTS.index(part) for part in parts or ["train"] * count], np.uint8),
         pictures=ArrayPictures(np.zeros((count, 1, 1, 3), dtype=np.uint8)),
     )
 

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from photofinish.data.compact import DIGEST_BYTES, Digests
 from photofinish.data.decode import fit
 
 
@@ -26,10 +27,13 @@ class ArrayPictures:
         return picture if target is None else fit(picture, target)
 
 
-def content_hashes(images: NDArray[np.uint8]) -> list[str]:
-    """Return the SHA-256 of each picture's RGB bytes in hexadecimal.
+def content_hashes(images: NDArray[np.uint8]) -> Digests:
+    """Return the SHA-256 of each picture's RGB bytes.
 
     Args:
         images: (examples, height, width, 3).
     """
-    return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in images]
+    rows = np.zeros((len(images), DIGEST_BYTES), np.uint8)
+    for row, image in zip(rows, images, strict=True):
+        row[:] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image).data).digest(), np.uint8)
+    return Digests(rows)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from photofinish.data.arrays import ArrayPictures, content_hashes
 from photofinish.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
-from photofinish.data.listing import Listing, Part
+from photofinish.data.compact import Names
+from photofinish.data.listing import PARTS, Listing
 from photofinish.data.pickles import read_pickle
 from photofinish.errors import DataError
 from photofinish.storage.download import RemoteFile
@@ -92,12 +93,12 @@ def read_cifar(folder: Path) -> Listing:
     labels = np.concatenate([batch_labels for _, batch_labels in [*trains, test]]).astype(np.int32)
     train_count = len(images) - len(test[0])
     official = (train_count, len(test[0])) == _OFFICIAL_COUNTS
-    parts: list[Part] = ["train"] * train_count + ["test"] * len(test[0])  # type: ignore[assignment]  # list of str
+    parts = np.repeat(np.array([PARTS.index("train"), PARTS.index("test")], np.uint8), [train_count, len(test[0])])
     return Listing(
         name=layout.name if official else f"{layout.name} (incomplete)",
         place=str(folder),
         classes=classes,
-        ids=[f"train/{i:05d}" for i in range(train_count)] + [f"test/{i:05d}" for i in range(len(test[0]))],
+        ids=Names([f"train/{i:05d}" for i in range(train_count)] + [f"test/{i:05d}" for i in range(len(test[0]))]),
         labels=labels,
         contents=content_hashes(images),
         parts=parts,

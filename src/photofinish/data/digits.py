@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from photofinish.data.arrays import ArrayPictures, content_hashes
-from photofinish.data.listing import Listing
+from photofinish.data.compact import Names
+from photofinish.data.listing import PARTS, Listing
 
 
 def read_digits() -> Listing:
@@ -20,9 +21,9 @@ def read_digits() -> Listing:
         name="digits",
         place="digits",
         classes=tuple(str(digit) for digit in range(10)),
-        ids=[f"digits/{index:04d}" for index in range(len(images))],
+        ids=Names(f"digits/{index:04d}" for index in range(len(images))),
         labels=digits.target.astype(np.int32),
         contents=content_hashes(images),
-        parts=["train"] * len(images),
+        parts=np.full(len(images), PARTS.index("train"), np.uint8),
         pictures=ArrayPictures(images),
     )

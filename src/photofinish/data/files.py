@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from photofinish.data.compact import Digests
 from photofinish.data.decode import decode
 from photofinish.errors import DataError
 
@@ -19,10 +20,10 @@ class FilePictures:
     Args:
         root: Where `names` start.
         names: (examples,) relative paths.
-        contents: (examples,) SHA-256 of each file in hexadecimal, as the examples were divided by.
+        contents: (examples,) SHA-256 of each file, as the examples were divided by.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], contents: Sequence[str]) -> None:
+    def __init__(self, root: Path, names: Sequence[str], contents: Digests) -> None:
         self._root = root
         self._names = names
         self._contents = contents

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from photofinish.data.compact import Names
 from photofinish.data.decode import PICTURE_SUFFIXES
 from photofinish.data.files import FilePictures
 from photofinish.data.hashing import hash_files
@@ -28,12 +30,18 @@ _WRAPPERS = 3
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A picture file: its part, class, and path relative to the root with forward slashes."""
+class _ClassFolder:
+    """The pictures of a class in a part.
+
+    Attributes:
+        part: The part.
+        label: The class.
+        names: Paths relative to the root with forward slashes, sorted.
+    """
 
     part: Part
     label: str
-    name: str
+    names: Names
 
 
 def is_picture_name(name: str) -> bool:
@@ -69,17 +77,17 @@ def read_folder(folder: Path, name: str, indexes: Path, progress: Progress) -> L
     root = _inner_root(folder)
     found = list(_find(root))
     classes = _checked_classes(root, found)
-    names = [picture.name for picture in found]
+    names = Names(chain.from_iterable(one.names for one in found))
     contents = hash_files(root, names, indexes, progress)
-    positions = {label: position for position, label in enumerate(classes)}
+    sizes = [len(one.names) for one in found]
     return Listing(
         name=name,
         place=str(folder),
         classes=classes,
         ids=names,
-        labels=np.array([positions[picture.label] for picture in found], dtype=np.int32),
+        labels=np.repeat(np.array([classes.index(one.label) for one in found], np.int32), sizes),
         contents=contents,
-        parts=[picture.part for picture in found],
+        parts=np.repeat(np.array([PARTS.index(one.part) for one in found], np.uint8), sizes),
         pictures=FilePictures(root, names, contents),
     )
 
@@ -94,7 +102,7 @@ def _inner_root(folder: Path) -> Path:
     return root
 
 
-def _find(root: Path) -> Iterator[_Found]:
+def _find(root: Path) -> Iterator[_ClassFolder]:
     for part, base in _parts(root):
         labels = _folders(base)
         if not labels:
@@ -104,8 +112,7 @@ def _find(root: Path) -> Iterator[_Found]:
             names = sorted(_picture_names(label, start, os.path.realpath(root)))
             if not names:
                 raise DataError(f"{label} holds no pictures; add some or remove the folder")
-            for name in names:
-                yield _Found(part, label.name, name)
+            yield _ClassFolder(part, label.name, Names(names))
 
 
 def _parts(root: Path) -> list[tuple[Part, Path]]:
@@ -125,10 +132,10 @@ def _parts(root: Path) -> list[tuple[Part, Path]]:
     return [(part, parts[part]) for part in PARTS if part in parts]
 
 
-def _checked_classes(root: Path, found: list[_Found]) -> tuple[str, ...]:
+def _checked_classes(root: Path, found: list[_ClassFolder]) -> tuple[str, ...]:
     by_part: dict[Part, set[str]] = {}
-    for picture in found:
-        by_part.setdefault(picture.part, set()).add(picture.label)
+    for one in found:
+        by_part.setdefault(one.part, set()).add(one.label)
     classes = tuple(sorted(by_part["train"]))
     for part, labels in by_part.items():
         odd = sorted(labels.symmetric_difference(classes))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from photofinish.errors import DataError, PhotofinishError
-from photofinish.storage import read_json, write_text
+import numpy as np
+from numpy.typing import NDArray
+
+from photofinish.data.compact import DIGEST_BYTES, Digests
+from photofinish.errors import DataError
+from photofinish.storage import writing
 from photofinish.storage.progress import Progress
 
 # A file changed within the clock's last tick may change again without its time stamp showing it.
@@ -21,11 +23,13 @@ _SETTLED_NANOSECONDS = 2_000_000_000
 _CHUNK_FILES = 64
 _THREADS = min(4, os.cpu_count() or 1)
 
-_Stamp = tuple[int, int, int]
+# Size, modification time and change time. Two names of one digest would have to agree in all of these besides.
+_ENTRY = np.dtype([("name", "<u8"), ("stamp", "<i8", 3), ("digest", "u1", DIGEST_BYTES)])
+_Index = NDArray[Any]
 
 
-def hash_files(root: Path, names: Sequence[str], indexes: Path, progress: Progress) -> list[str]:
-    """Return the SHA-256 of each file in hexadecimal.
+def hash_files(root: Path, names: Sequence[str], indexes: Path, progress: Progress) -> Digests:
+    """Return the SHA-256 of each file.
 
     Every file is read on the first pass. Its size, modification time and change time (nanoseconds) are
     written to an index; later passes read only files for which one of these differs.
@@ -47,49 +51,62 @@ def hash_file(path: Path, indexes: Path, progress: Progress) -> str:
     return _hash(path.parent, [path.name], _index_path(path, indexes), progress)[0]
 
 
-def _hash(root: Path, names: Sequence[str], index_path: Path, progress: Progress) -> list[str]:
-    known = _read_index(index_path)
-    stamps = [_stamp(os.path.join(root, name)) for name in names]  # noqa: PTH118 - half the time
-    fresh = {
-        name: known[name][1]
-        for name, stamp in zip(names, stamps, strict=True)
-        if name in known and known[name][0] == stamp
-    }
-    missing = [name for name in names if name not in fresh]
+def _hash(root: Path, names: Sequence[str], index_path: Path, progress: Progress) -> Digests:
+    entries = np.zeros(len(names), _ENTRY)
+    for place, name in enumerate(names):
+        entries[place]["name"] = _short_digest(name)
+        entries[place]["stamp"] = _stamp(os.path.join(root, name))  # noqa: PTH118 - half the time
+    missing = np.flatnonzero(~_fill_in(entries, _read_index(index_path)))
     now = time.time_ns()
-    fresh.update(zip(missing, _hash_in_parallel(root, missing, progress), strict=True))
-    if missing:
-        settled = {
-            name: (stamp, fresh[name])
-            for name, stamp in zip(names, stamps, strict=True)
-            if now - max(stamp[1:]) > _SETTLED_NANOSECONDS
-        }
-        _write_index(index_path, settled)
-    return [fresh[name] for name in names]
+    _hash_in_parallel(root, names, missing, entries["digest"], progress)
+    if len(missing):
+        settled = now - entries["stamp"][:, 1:].max(axis=1) > _SETTLED_NANOSECONDS
+        _write_index(index_path, entries, np.flatnonzero(settled))
+    return Digests(entries["digest"])
 
 
-def _hash_in_parallel(root: Path, names: Sequence[str], progress: Progress) -> list[str]:
-    digests: list[str] = []
+def _fill_in(entries: _Index, known: _Index) -> NDArray[np.bool_]:
+    """Copy what is known of unchanged files into their entries; say which these are."""
+    if not len(known):
+        return np.zeros(len(entries), bool)
+    places = np.minimum(np.searchsorted(known["name"], entries["name"]), len(known) - 1)
+    same: NDArray[np.bool_] = known["name"][places] == entries["name"]
+    for part in range(3):
+        same &= known["stamp"][places, part] == entries["stamp"][:, part]
+    entries["digest"][same] = known["digest"][places[same]]
+    return same
+
+
+def _hash_in_parallel(
+    root: Path, names: Sequence[str], missing: NDArray[np.int64], digests: NDArray[np.uint8], progress: Progress
+) -> None:
+    def hash_some(places: NDArray[np.int64]) -> None:
+        for place in places.tolist():
+            digests[place] = np.frombuffer(_digest(root / names[place]), np.uint8)
+
+    window = 4 * _THREADS * _CHUNK_FILES
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = iter(range(0, len(names), _CHUNK_FILES))
         # Windows keep the number of pending tasks small whatever the number of files.
-        while starts := list(islice(waiting, 4 * _THREADS)):
-            chunks = [names[start : start + _CHUNK_FILES] for start in starts]
-            for found in pool.map(lambda chunk: [_digest(root / name) for name in chunk], chunks):
-                digests += found
-            progress("hashing files", len(digests), len(names))
-    return digests
+        for start in range(0, len(missing), window):
+            chosen = missing[start : start + window]
+            for _ in pool.map(hash_some, np.split(chosen, range(_CHUNK_FILES, len(chosen), _CHUNK_FILES))):
+                pass
+            progress("hashing files", start + len(chosen), len(missing))
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; mend or remove it") from error
 
 
-def _stamp(path: str) -> _Stamp:
+def _short_digest(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest(), "little")
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
     try:
         status = os.stat(path)  # noqa: PTH116 - half the time for a million files
     except OSError as error:
@@ -98,22 +115,21 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _index_path(root: Path, indexes: Path) -> Path:
-    return indexes / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.json"
+    return indexes / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.npy"
 
 
-def _read_index(path: Path) -> dict[str, tuple[_Stamp, str]]:
-    """Read an index; one that is absent or damaged only costs reading the files again."""
+def _read_index(path: Path) -> _Index:
+    """Map an index into memory; one that is absent or damaged only costs reading the files again."""
     try:
-        return dict(_entries(read_json(path)))
-    except (PhotofinishError, ValueError, TypeError, AttributeError):
-        return {}
+        known: _Index = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return np.zeros(0, _ENTRY)
+    is_sound = known.dtype == _ENTRY and known.ndim == 1 and bool((known["name"][1:] > known["name"][:-1]).all())
+    return known if is_sound else np.zeros(0, _ENTRY)
 
 
-def _entries(content: Any) -> Iterator[tuple[str, tuple[_Stamp, str]]]:
-    for name, (size, modified, changed, digest) in content.items():
-        yield name, ((size, modified, changed), digest)
-
-
-def _write_index(path: Path, entries: dict[str, tuple[_Stamp, str]]) -> None:
-    content = {name: (*stamp, digest) for name, (stamp, digest) in entries.items()}
-    write_text(path, json.dumps(content, ensure_ascii=True))
+def _write_index(path: Path, entries: _Index, places: NDArray[np.int64]) -> None:
+    """Write some entries to an index, wholly or not at all."""
+    _, first = np.unique(entries["name"][places], return_index=True)
+    with writing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, entries[places[first]], allow_pickle=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from photofinish.data.compact import Digests, Names
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -53,21 +54,21 @@ class Listing:
         classes: Class names in label order.
         ids: (examples,) stable name of each picture; none twice.
         labels: (examples,) index into `classes`.
-        contents: (examples,) SHA-256 of each picture's bytes in hexadecimal.
-        parts: (examples,) the part of the source that holds the example. Everything is `train` where the
-            source does not divide its pictures.
+        contents: (examples,) SHA-256 of each picture's bytes.
+        parts: (examples,) the part of the source that holds the example, an index into `PARTS`. Everything is `train`
+            where the source does not divide its pictures.
         pictures: Decodes them.
     """
 
     name: str
     place: str
     classes: tuple[str, ...]
-    ids: Sequence[str]
+    ids: Names
     labels: NDArray[np.int32]
-    contents: Sequence[str]
-    parts: Sequence[Part]
+    contents: Digests
+    parts: NDArray[np.uint8]
     pictures: Pictures
 
     def members(self, part: Part) -> NDArray[np.int64]:
         """Return the places of a part's examples, ascending."""
-        return np.flatnonzero(np.asarray(self.parts) == part)
+        return np.flatnonzero(self.parts == PARTS.index(part))

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from photofinish.data.decode import UnreadablePictureError
 from photofinish.data.listing import Pictures
 
@@ -19,7 +22,7 @@ _MOST_THREADS = 16
 
 
 def in_order(
-    function: Callable[[int], Result], places: Sequence[int], *, threads: int, window: int
+    function: Callable[[int], Result], places: NDArray[np.int64], *, threads: int, window: int
 ) -> Iterator[tuple[int, Result]]:
     """Yield each place with what a function makes of it.
 
@@ -37,17 +40,17 @@ def in_order(
     chunk = max(1, min(_CHUNK, window // threads))
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(places), window):
-            chosen = places[start : start + window]
+            chosen = places[start : start + window].tolist()
             chunks = [chosen[i : i + chunk] for i in range(0, len(chosen), chunk)]
             for part, results in zip(chunks, pool.map(of_each, chunks), strict=True):
                 yield from zip(part, results, strict=True)
 
 
-def first_size(pictures: Pictures, places: Sequence[int]) -> Size | None:
+def first_size(pictures: Pictures, places: NDArray[np.int64]) -> Size | None:
     """Return height and width of the first picture that decodes."""
     for place in places:
         try:
-            height, width, _ = pictures.picture(place, None).shape
+            height, width, _ = pictures.picture(int(place), None).shape
         except UnreadablePictureError:
             continue
         return height, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -38,7 +38,9 @@ class _SizesDifferError(Exception):
     """A picture has another size than the first one."""
 
 
-def write_pixels(path: Path, pictures: Pictures, places: Sequence[int], image_size: int, progress: Progress) -> Decoded:
+def write_pixels(
+    path: Path, pictures: Pictures, places: NDArray[np.int64], image_size: int, progress: Progress
+) -> Decoded:
     """Decode pictures into an `.npy` file of shape (readable pictures, height, width, 3), uint8.
 
     Where all pictures have one size that is not larger than `image_size` in either direction they are stored
@@ -75,7 +77,7 @@ class _Job:
     """Which pictures to decode, to what target, what size that gives, and by how many threads."""
 
     pictures: Pictures
-    places: Sequence[int]
+    places: NDArray[np.int64]
     size: Size
     target: Size | None
     threads: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from photofinish.data.prepared import (
     write_split,
 )
 from photofinish.data.sources import read_source
-from photofinish.data.splits import Splits, fingerprint, make_splits, require_every_class
+from photofinish.data.splits import Indices, Splits, fingerprint, make_splits, repeated_across, require_every_class
 from photofinish.errors import DataError
 from photofinish.runs.listings import NOT_USED, ListedPictures
 from photofinish.runs.records import DataRecord
@@ -66,14 +65,14 @@ def prepare(
     listing = read_source(settings.source, base, progress or silent)
     splits = _everything(listing) if whole else make_splits(listing, settings)
     used = np.sort(np.concatenate(list(splits.values())))
-    folder = _pixels_folder(base, listing, used.tolist(), settings.image_size)
+    folder = _pixels_folder(base, listing, used, settings.image_size)
     if not is_complete_pixels(folder):
-        _decode(folder, listing, used.tolist(), settings.image_size, progress or silent)
+        _decode(folder, listing, used, settings.image_size, progress or silent)
     note = read_pixels_note(folder)
     skipped: dict[str, str] = note["skipped"]
     if skipped and not settings.skip_unreadable:
         raise _unreadable(listing, skipped, len(used))
-    kept = used[[listing.ids[place] not in skipped for place in used.tolist()]] if skipped else used
+    kept = _without(listing, used, skipped)
     if not whole:
         require_every_class(listing.labels, listing.classes, _restrict(splits, kept), listing.place)
     record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
@@ -87,28 +86,33 @@ def _everything(listing: Listing) -> Splits:
     return {"train": nothing, "validation": nothing, "test": np.arange(len(listing.ids))}
 
 
-def _restrict(splits: Splits, kept: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Splits:
+def _without(listing: Listing, places: Indices, skipped: Mapping[str, str]) -> Indices:
+    """Return the places of pictures that are not skipped."""
+    return places[[listing.ids[place] not in skipped for place in places]] if skipped else places
+
+
+def _restrict(splits: Splits, kept: Indices) -> Splits:
     return {part: np.intersect1d(places, kept) for part, places in splits.items()}
 
 
-def _pixels_folder(base: Path, listing: Listing, used: Sequence[int], image_size: int) -> Path:
+def _pixels_folder(base: Path, listing: Listing, used: Indices, image_size: int) -> Path:
     """Return where these pictures at this size are kept, whatever their division."""
     digest = hashlib.sha256(f"{SCHEMA} {DECODER_VERSION} {image_size}\n".encode())
-    for place in used:
+    for place in map(int, used):
         digest.update(f"{listing.contents[place]} {listing.labels[place]} {listing.ids[place]}\n".encode())
     name = re.sub(r"[^a-z0-9.]+", "-", listing.name.lower()).strip("-.") or "pictures"
     return base / "prepared" / name / digest.hexdigest()[:24]
 
 
-def _decode(folder: Path, listing: Listing, used: Sequence[int], image_size: int, progress: Progress) -> None:
+def _decode(folder: Path, listing: Listing, used: Indices, image_size: int, progress: Progress) -> None:
     with building(folder, is_complete_pixels) as temporary:
         decoded = write_pixels(temporary / "images.npy", listing.pictures, used, image_size, progress)
         skipped = {listing.ids[place]: reason for place, reason in decoded.failures.items()}
         if len(skipped) > UNREADABLE_SHARE * len(used):
             raise _unreadable(listing, skipped, len(used))
-        kept = [place for place in used if place not in decoded.failures]
+        kept = used[~np.isin(used, list(decoded.failures))]
         np.save(temporary / "labels.npy", listing.labels[kept])
-        np.save(temporary / "ids.npy", np.array([listing.ids[place] for place in kept]))
+        np.save(temporary / "ids.npy", listing.ids.chosen(kept))
         write_pixels_note(temporary, decoded.stored_size, skipped)
 
 
@@ -124,10 +128,7 @@ def refusal(listing: Listing, settings: DataSettings, splits: Splits, skipped: M
     used = sum(map(len, splits.values()))
     if skipped and (len(skipped) > UNREADABLE_SHARE * used or not settings.skip_unreadable):
         return _unreadable(listing, skipped, used)
-    kept = {
-        part: places[[listing.ids[place] not in skipped for place in places.tolist()]]
-        for part, places in splits.items()
-    }
+    kept = {part: _without(listing, places, skipped) for part, places in splits.items()}
     try:
         require_every_class(listing.labels, listing.classes, kept, listing.place)
     except DataError as error:
@@ -156,19 +157,8 @@ def _record(listing: Listing, splits: Splits, skipped: dict[str, str], stored_si
         test=len(splits["test"]),
         stored_size=stored_size,
         skipped=tuple(f"{name}: {reason}" for name, reason in skipped.items()),
-        repeated_across_splits=_repeated(listing, splits),
+        repeated_across_splits=repeated_across(listing.contents, splits),
     )
-
-
-def _repeated(listing: Listing, splits: Splits) -> int:
-    """Count the validation and test pictures whose content is in an earlier split too."""
-    seen: set[str] = set()
-    repeated = 0
-    for part in ("train", "validation", "test"):
-        contents = [listing.contents[place] for place in splits[part].tolist()]
-        repeated += sum(content in seen for content in contents)
-        seen.update(contents)
-    return repeated
 
 
 def _is_cifar10_jpeg(listing: Listing) -> bool:
@@ -177,8 +167,8 @@ def _is_cifar10_jpeg(listing: Listing) -> bool:
         name.lower().endswith((".jpg", ".jpeg")) for name in listing.ids
     ):
         return False
-    counts = Counter(zip(listing.parts, listing.labels.tolist(), strict=True))
-    return all(counts["train", label] == 5000 and counts["test", label] == 1000 for label in range(10))
+    counts = {part: np.bincount(listing.labels[listing.members(part)], minlength=10).tolist() for part in PARTS}
+    return counts == {"train": [5000] * 10, "validation": [0] * 10, "test": [1000] * 10}
 
 
 def _listed(listing: Listing, splits: Splits) -> ListedPictures:
@@ -186,8 +176,8 @@ def _listed(listing: Listing, splits: Splits) -> ListedPictures:
     parts = np.full(len(listing.ids), NOT_USED, np.uint8)
     for number, part in enumerate(PARTS):
         parts[splits[part]] = number
-    digests = np.array([int(content[:16], 16) for content in listing.contents], np.uint64)
-    return ListedPictures(np.array(listing.ids), listing.labels, parts, digests)
+    digests = listing.contents.rows[:, :8].copy().view(">u8")[:, 0].astype(np.uint64)
+    return ListedPictures(listing.ids.chosen(np.arange(len(listing.ids))), listing.labels, parts, digests)
 
 
 def _store_split(folder: Path, record: DataRecord, rows: Splits, listed: ListedPictures) -> PreparedData:

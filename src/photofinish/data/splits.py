@@ -11,11 +11,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.config.settings import DataSettings
+from photofinish.data.compact import DIGEST_BYTES, Digests
 from photofinish.data.listing import PARTS, Listing, Part
 from photofinish.errors import DataError
 
@@ -89,7 +92,7 @@ def fingerprint(
     classes: Sequence[str],
     ids: Sequence[str],
     labels: NDArray[np.int32],
-    contents: Sequence[str],
+    contents: Digests,
     splits: Mapping[str, Indices],
 ) -> str:
     """Return the SHA-256 that identifies pictures, labels and split.
@@ -98,15 +101,37 @@ def fingerprint(
     does not depend on where the pictures are kept, on the order of the source, or on the size at which they
     are decoded: the image size is a setting of its own.
     """
-    lines = [
-        json.dumps([name, classes[labels[index]], int(labels[index]), contents[index], ids[index]])
+    # The digest of one line of JSON for each picture, sorted: by how lines begin, then by content, then by id.
+    beginnings = sorted(
+        (json.dumps([name, classes[label], label])[:-1], name, label)
         for name, indices in splits.items()
-        for index in indices.tolist()
-    ]
-    digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line.encode() + b"\n")
+        for label in np.unique(labels[indices]).tolist()
+    )
+    digest, sortable = hashlib.sha256(), contents.sortable()
+    for beginning, name, label in beginnings:
+        chosen = splits[name][labels[splits[name]] == label]
+        chosen = chosen[np.argsort(sortable[chosen], kind="stable")]
+        for content, same in groupby(chosen, key=lambda place: contents[int(place)]):
+            for end in sorted(json.dumps([content, ids[int(place)]])[1:] for place in same):
+                digest.update(f"{beginning}, {end}\n".encode())
     return digest.hexdigest()
+
+
+def repeated_across(contents: Digests, splits: Mapping[str, Indices]) -> int:
+    """Count the validation and test pictures whose content is in an earlier split too.
+
+    Args:
+        contents: Of all examples.
+        splits: Places of examples.
+    """
+    _, which = np.unique(contents.sortable(), return_inverse=True)
+    seen = np.zeros(len(contents), bool)
+    repeated = 0
+    for part in PARTS:
+        of_part = which[splits[part]]
+        repeated += int(seen[of_part].sum())
+        seen[of_part] = True
+    return repeated
 
 
 def _set_aside(listing: Listing, pool: Indices, fraction: float, salt: str, leave: int) -> tuple[Indices, Indices]:
@@ -114,48 +139,65 @@ def _set_aside(listing: Listing, pool: Indices, fraction: float, salt: str, leav
 
     At least `leave` different pictures of each class stay.
     """
-    chosen: list[int] = []
-    for label, groups in enumerate(_groups(listing, pool, salt)):
-        if len(groups) <= leave:
+    groups = _groups(listing, pool, salt)
+    is_aside = np.zeros(len(groups.sizes), bool)
+    for label, name in enumerate(listing.classes):
+        places = np.flatnonzero(groups.labels == label)
+        if len(places) <= leave:
             raise DataError(
-                f"{listing.place}: class '{listing.classes[label]}' has too few pictures: {len(groups)} "
+                f"{listing.place}: class '{name}' has too few pictures: {len(places)} "
                 f"different ones, {leave + 1} needed to set one aside; add pictures of it or remove the class"
             )
-        wanted = max(1, math.floor(fraction * sum(map(len, groups)) + 0.5))
-        chosen += _take(groups, wanted, leave)
-    aside = np.array(sorted(chosen), dtype=np.int64)
+        sizes = groups.sizes[places]
+        wanted = max(1, math.floor(fraction * int(sizes.sum()) + 0.5))
+        is_aside[places[_take(sizes, wanted, leave)]] = True
+    aside = np.sort(groups.members[np.repeat(is_aside, groups.sizes)])
     return np.setdiff1d(pool, aside), aside
 
 
-def _take(groups: list[list[int]], wanted: int, leave: int) -> list[int]:
+def _take(sizes: Indices, wanted: int, leave: int) -> list[int]:
     """Take whole groups in turn as far as they fit; at least one is taken and `leave` are left."""
     taken: list[int] = []
-    left = len(groups)
-    for group in groups:
-        if left > leave and len(taken) + len(group) <= wanted:
-            taken += group
-            left -= 1
-    return taken or min(groups, key=len)
+    left, pictures = len(sizes), 0
+    for place, size in enumerate(sizes.tolist()):
+        if left > leave and pictures + size <= wanted:
+            taken.append(place)
+            left, pictures = left - 1, pictures + size
+    return taken or [int(sizes.argmin())]
 
 
-def _groups(listing: Listing, pool: Indices, salt: str) -> list[list[list[int]]]:
-    """Return for each label its groups of identical pictures, in salted order.
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Groups of identical pictures.
 
-    Where identical pictures carry different labels, the group belongs to the label of its first id, so that
-    it is not torn apart either.
+    Attributes:
+        members: (pictures,) places in the listing, group after group in salted order, by id within a group.
+        sizes: (groups,) how many members each has.
+        labels: (groups,) the label of each: where identical pictures carry different ones, that of the first id, so
+            that they are not torn apart either.
     """
-    by_content: dict[str, list[int]] = {}
-    for index in sorted(pool.tolist(), key=lambda index: listing.ids[index]):
-        by_content.setdefault(listing.contents[index], []).append(index)
-    groups: list[list[list[int]]] = [[] for _ in listing.classes]
-    for content in sorted(by_content, key=lambda content: _salted(salt, content)):
-        members = by_content[content]
-        groups[listing.labels[members[0]]].append(members)
-    return groups
+
+    members: Indices
+    sizes: Indices
+    labels: NDArray[np.int32]
 
 
-def _salted(salt: str, content: str) -> bytes:
-    return hashlib.sha256(f"{salt}:{content}".encode()).digest()
+def _groups(listing: Listing, pool: Indices, salt: str) -> _Groups:
+    """Return the groups of identical pictures among some of them."""
+    own = Digests(listing.contents.rows[pool])
+    _, first, which = np.unique(own.sortable(), return_index=True, return_inverse=True)
+    salted = Digests(np.zeros((len(first), DIGEST_BYTES), np.uint8))
+    for group, place in enumerate(first.tolist()):
+        salted.rows[group] = np.frombuffer(hashlib.sha256(f"{salt}:{own[place]}".encode()).digest(), np.uint8)
+    turn = np.empty(len(first), np.int64)
+    turn[np.argsort(salted.sortable())] = np.arange(len(first))
+    number = turn[which]
+    members = pool[np.argsort(number, kind="stable")]
+    sizes = np.bincount(number, minlength=len(first))
+    starts = np.cumsum(sizes) - sizes
+    for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
+        members[start : start + size] = sorted(members[start : start + size].tolist(), key=listing.ids.__getitem__)
+    return _Groups(members, sizes, listing.labels[members[starts]])
 
 
 def _limit(listing: Listing, pool: Indices, limit: int, settings: DataSettings, part: Part) -> Indices:
@@ -165,14 +207,9 @@ def _limit(listing: Listing, pool: Indices, limit: int, settings: DataSettings, 
     counts = np.bincount(labels, minlength=len(listing.classes))
     shares = allot(counts, limit, 2 if part == "train" else 1)
     salt = f"{settings.split_seed}:limit-{part}"
-    order = sorted(pool.tolist(), key=lambda index: (_salted(salt, listing.contents[index]), listing.ids[index]))
-    chosen: list[int] = []
-    for index in order:
-        label = listing.labels[index]
-        if shares[label] > 0:
-            shares[label] -= 1
-            chosen.append(index)
-    return np.array(sorted(chosen), dtype=np.int64)
+    order = _groups(listing, pool, salt).members
+    first = [order[listing.labels[order] == label][:share] for label, share in enumerate(shares.tolist())]
+    return np.sort(np.concatenate(first))
 
 
 def allot(counts: NDArray[np.int64], limit: int, least: int) -> NDArray[np.int64]:

@@ -289,7 +289,7 @@ class Trainer:
         self.clock.begin_window()
         self.clock.begin()
         order = epoch_order(len(indices), self.seed, epoch)
-        shown = Shown(epoch, course.steps - taken, self.data.ids[indices[order]], self.settings.batch_size)
+        shown = Shown(epoch, course.steps - taken, self.data.ids, indices[order], self.settings.batch_size)
         draws = augmentation_draws(len(indices), self.seed, epoch, self._conditions.augmentation)
         self.clock.data_ready()
         sums: Any = ()

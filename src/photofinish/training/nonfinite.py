@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
@@ -138,13 +139,15 @@ class Shown:
     Attributes:
         epoch: 1 for the first.
         first_step: Steps taken before it.
-        names: Of the pictures, in the order in which they are shown.
+        names: Of all pictures.
+        places: Of the pictures in `names`, in the order in which they are shown.
         batch_size: Pictures in a step.
     """
 
     epoch: int
     first_step: int
-    names: NDArray[Any]
+    names: NDArray[np.str_]
+    places: NDArray[np.int64]
     batch_size: int
 
     def not_applied(self, place: int, reason: int, rate: float) -> NonFiniteStep:
@@ -155,7 +158,7 @@ class Shown:
             reason: Its number in `REASONS`.
             rate: The learning rate at which it would have been applied.
         """
-        names = self.names[place * self.batch_size : (place + 1) * self.batch_size]
+        names = self.names[self.places[place * self.batch_size : (place + 1) * self.batch_size]]
         return NonFiniteStep(
             step=self.first_step + place + 1,
             epoch=self.epoch,

@@ -65,7 +65,7 @@ class Pairs:
         return len(self.first)
 
 
-def originals(digests: NDArray[np.bytes_]) -> Places:
+def originals(digests: NDArray[np.void]) -> Places:
     """Return for each picture the place of the first one that is the same.
 
     Args:

@@ -34,7 +34,7 @@ class Labelled:
         contents: SHA-256 of each picture's file, or None where the files are not known.
     """
 
-    ids: Sequence[str]
+    ids: Sequence[str] | NDArray[np.str_]
     labels: NDArray[np.int32]
     parts: NDArray[np.int8]
     classes: Sequence[str]
@@ -69,7 +69,10 @@ def describe_duplicates(
     """
     numbers = numbers_of_groups(original, pairs)
     order = np.argsort(numbers, kind="stable")
-    members = [group for group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(group) > 1]
+    sizes = np.bincount(numbers)
+    starts = np.cumsum(sizes) - sizes
+    # Most pictures are like no other.
+    members = [order[starts[group] : starts[group] + sizes[group]] for group in np.flatnonzero(sizes > 1)]
     pairs_of = _pairs_by_group(numbers, pairs)
     groups = [_describe(pictures, group, original, pairs, pairs_of.get(int(numbers[group[0]]))) for group in members]
     groups.sort(key=lambda group: (not group.across_splits, group.labels_agree, group.distance, group.ids[0]))

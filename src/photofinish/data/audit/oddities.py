@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.data.decode import Encoding
 from photofinish.runs.audits import Oddity
+
+Value = TypeVar("Value")
 
 MOST_LISTED = 100
 SIDE_FACTOR = 4.0
@@ -58,6 +64,31 @@ class Look:
     properties: tuple[str, ...] = ()
 
 
+class Looks:
+    """What is kept of all pictures that were looked at: of those that look alike once."""
+
+    def __init__(self) -> None:
+        self._number: dict[Look, int] = {}
+        self._numbers = array("i")
+
+    def add(self, one: Look) -> None:
+        """Keep one more."""
+        self._numbers.append(self._number.setdefault(one, len(self._number)))
+
+    def counts(self, of: Callable[[Look], Value]) -> Counter[Value]:
+        """Count the values of a function."""
+        counts: Counter[Value] = Counter()
+        for one, count in zip(self._number, np.bincount(self._numbers).tolist(), strict=True):
+            counts[of(one)] += count
+        return counts
+
+    def each(self, of: Callable[[Look], bool | float]) -> NDArray[Any]:
+        """Return a function's value of each picture, (pictures,)."""
+        of_different: NDArray[Any] = np.array([of(one) for one in self._number])
+        of_all: NDArray[Any] = of_different[np.asarray(self._numbers)]
+        return of_all
+
+
 _PROPERTIES = {
     "turned": "turned as their EXIF data says; programs that do not heed it show them lying down",
     "animated": "of several frames or pages, of which the first alone is used",
@@ -93,7 +124,7 @@ def _kind(mode: str) -> str:
 
 
 def oddities(
-    ids: Sequence[str], looks: Sequence[Look], structures: NDArray[np.float32], image_size: int
+    ids: Sequence[str] | NDArray[np.str_], looks: Looks, structures: NDArray[np.float32], image_size: int
 ) -> list[Oddity]:
     """Name what sets pictures apart from the others of their set.
 
@@ -118,21 +149,27 @@ def oddities(
 _Found = Iterator[tuple[str, str, NDArray[np.bool_]]]
 
 
-def _by_kind(looks: Sequence[Look]) -> _Found:
-    counts = Counter(one.kind for one in looks)
-    for kind, _ in counts.most_common()[1:]:
+def _by_kind(looks: Looks) -> _Found:
+    for kind, _ in looks.counts(lambda one: one.kind).most_common()[1:]:
         if kind is not None:
-            yield kind, _KIND_WORDS[kind], np.array([one.kind == kind for one in looks])
+            yield kind, _KIND_WORDS[kind], looks.each(functools.partial(_is_of_kind, kind=kind))
 
 
-def _by_property(looks: Sequence[Look]) -> _Found:
+def _is_of_kind(one: Look, kind: str) -> bool:
+    return one.kind == kind
+
+
+def _by_property(looks: Looks) -> _Found:
     for name, words in _PROPERTIES.items():
-        yield name, words, np.array([name in one.properties for one in looks])
+        yield name, words, looks.each(functools.partial(_has_property, name=name))
 
 
-def _by_size(looks: Sequence[Look], image_size: int) -> _Found:
-    sides = np.array([(one.height, one.width) for one in looks], np.float64)
-    shorter = sides.min(axis=1)
+def _has_property(one: Look, name: str) -> bool:
+    return name in one.properties
+
+
+def _by_size(looks: Looks, image_size: int) -> _Found:
+    shorter = looks.each(lambda one: float(min(one.height, one.width)))
     median = float(np.median(shorter))
     yield (
         "small",
@@ -144,7 +181,7 @@ def _by_size(looks: Sequence[Look], image_size: int) -> _Found:
         f"with a shorter side of more than four times the median, {median:g} pixels",
         (shorter > median * SIDE_FACTOR),
     )
-    proportion = np.log(sides[:, 1] / sides[:, 0])
+    proportion = looks.each(lambda one: math.log(one.width / one.height))
     off = np.abs(proportion - np.median(proportion)) > np.log(PROPORTION_FACTOR)
     yield "elongated", "whose width to height differs from the median's by a factor of three or more", off
     enlarged = shorter < image_size
@@ -152,5 +189,5 @@ def _by_size(looks: Sequence[Look], image_size: int) -> _Found:
         yield "enlarged", f"smaller than the {image_size} pixels at which models see them", enlarged
 
 
-def _listed(ids: Sequence[str], holds: NDArray[np.bool_]) -> tuple[str, ...]:
+def _listed(ids: Sequence[str] | NDArray[np.str_], holds: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(str(ids[place]) for place in np.flatnonzero(holds)[:MOST_LISTED].tolist())

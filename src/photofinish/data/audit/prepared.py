@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from photofinish.data.audit.balance import class_counts
-from photofinish.data.audit.groups import Labelled
-from photofinish.data.audit.oddities import Look, look, oddities
+from photofinish.data.audit.groups import Labelled, Places
+from photofinish.data.audit.oddities import Look, Looks, look, oddities
 from photofinish.data.audit.perceptual import Thumbnails, thumbnail
 from photofinish.data.audit.search import Seen, digest_of, find_duplicates
 from photofinish.data.audit.similarity import structure
@@ -48,18 +48,20 @@ def audit_prepared(
     parts = np.zeros(len(data.ids), np.int8)
     for number, part in enumerate(PARTS):
         parts[data.splits[part]] = number
-    pictures = Labelled(data.ids[used], data.labels[used], parts[used], data.record.classes)
+    # Where all are used, their names stay on the disk.
+    ids = data.ids if len(used) == len(data.ids) else data.ids[used]
+    pictures = Labelled(ids, data.labels[used], parts[used], data.record.classes)
     look_at = _looking(data, source)
-    looks: list[Look] = []
+    looks = Looks()
 
     def see(place: int) -> tuple[Look, bytes, Thumbnails]:
         picture = data.images[place]
         return look_at(place), digest_of(picture), thumbnail(picture)
 
     with quiet(), Seen(cache_folder("audit"), len(used)) as seen:
-        looked = in_order(see, used.tolist(), threads=threads_for(data.record.stored_size), window=_WINDOW)
+        looked = in_order(see, used, threads=threads_for(data.record.stored_size), window=_WINDOW)
         for done, (_, (noted, digest, small)) in enumerate(looked, start=1):
-            looks.append(noted)
+            looks.add(noted)
             seen.add(digest, small)
             if done % _REPORTED_EVERY == 0 or done == len(used):
                 progress("looking at pictures", done, len(used))
@@ -76,7 +78,7 @@ def audit_prepared(
         duplicates=duplicates,
         unreadable=tuple(Unreadable(id=name, reason=reason) for name, reason in skipped.items()),
         tolerated_share=UNREADABLE_SHARE,
-        oddities=tuple(oddities(data.ids[used], looks, structures, min(data.record.stored_size))),
+        oddities=tuple(oddities(ids, looks, structures, min(data.record.stored_size))),
         seconds=round(time.perf_counter() - start, 1),
     )
 
@@ -87,12 +89,21 @@ def _looking(data: PreparedData, source: Listing | None) -> Callable[[int], Look
         # All alike, and shared: a million of them take no room.
         stored = Look(*data.record.stored_size)
         return lambda _: stored
-    files, place_of = source.pictures, {name: place for place, name in enumerate(source.ids)}
+    files, place_of = source.pictures, _places_in(source, data)
 
     def look_at(place: int) -> Look:
-        name = str(data.ids[place])
-        if name not in place_of:
-            raise DataError(f"{source.place}: {name} is gone; start again when nothing writes to it")
-        return look(name, *read_encoding(files.content(place_of[name])))
+        return look(str(data.ids[place]), *read_encoding(files.content(int(place_of[place]))))
 
     return look_at
+
+
+def _places_in(source: Listing, data: PreparedData) -> Places:
+    """Return the place in the source of each picture that was prepared: in both they come in the same order."""
+    found = np.zeros(len(data.ids), np.int64)
+    rest = enumerate(source.ids)
+    for row, name in enumerate(data.ids):
+        place = next((place for place, one in rest if one == name), None)
+        if place is None:
+            raise DataError(f"{source.place}: {name} is gone; start again when nothing writes to it")
+        found[row] = place
+    return found

@@ -27,7 +27,7 @@ from photofinish.runs.audits import Duplicates
 from photofinish.storage import require_free_space
 from photofinish.storage.progress import Progress
 
-Propose = Callable[[Sequence[str]], Places]
+Propose = Callable[[Sequence[str] | NDArray[np.str_]], Places]
 """Given the names of the pictures, returns places (pairs, 2) of those that are alike by other means than hashes."""
 
 _DIGEST_BYTES = 16
@@ -48,7 +48,7 @@ class Seen:
         folder.mkdir(parents=True, exist_ok=True)
         require_free_space(folder, pictures * THUMBNAIL**2, "thumbnails for the audit")
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `__exit__`
-        self._digests: list[bytes] = []
+        self._digests = bytearray()
 
     def __enter__(self) -> Self:
         return self
@@ -60,21 +60,21 @@ class Seen:
 
     def add(self, digest: bytes, thumbnail: Thumbnails) -> None:
         """Keep one more picture."""
-        self._digests.append(digest)
+        self._digests += digest
         # Written and not mapped: on a full disk a write fails, while a mapping kills the process.
         self._file.write(np.ascontiguousarray(thumbnail).data)
 
     @property
-    def digests(self) -> NDArray[np.bytes_]:
+    def digests(self) -> NDArray[np.void]:
         """The digests, (pictures,)."""
-        return np.array(self._digests, dtype=f"S{_DIGEST_BYTES}")
+        return np.frombuffer(bytes(self._digests), np.dtype((np.void, _DIGEST_BYTES)))
 
     def thumbnails(self) -> Thumbnails:
         """Return the thumbnails, (pictures, 32, 32), mapped into memory."""
         self._file.flush()
         if not self._digests:
             return np.zeros((0, THUMBNAIL, THUMBNAIL), np.uint8)
-        shape = (len(self._digests), THUMBNAIL, THUMBNAIL)
+        shape = (len(self._digests) // _DIGEST_BYTES, THUMBNAIL, THUMBNAIL)
         mapped: Thumbnails = np.memmap(self._file, np.uint8, "r", shape=shape)
         return mapped
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from photofinish.config.settings import DataSettings
 from photofinish.data.audit.balance import class_counts
 from photofinish.data.audit.groups import Labelled
-from photofinish.data.audit.oddities import Look, look, oddities
+from photofinish.data.audit.oddities import Look, Looks, look, oddities
 from photofinish.data.audit.perceptual import Thumbnails, thumbnail
 from photofinish.data.audit.search import Propose, Seen, digest_of, find_duplicates
 from photofinish.data.audit.similarity import structure
+from photofinish.data.compact import Digests, Names
 from photofinish.data.decode import UnreadablePictureError, decode_with_encoding, quiet
 from photofinish.data.listing import PARTS, Files, Listing
 from photofinish.data.parallel import first_size, in_order, threads_for
@@ -78,8 +78,8 @@ def audit_source(
     splits, indivisible = _divided(listing, settings)
     used = np.sort(np.concatenate(list(splits.values())))
     with Seen(base / "audit", len(used)) as seen:
-        looks, unreadable = _look_at_all(listing, used.tolist(), seen, progress)
-        kept = used[[place not in unreadable for place in used.tolist()]]
+        looks, unreadable = _look_at_all(listing, used, seen, progress)
+        kept = used[~np.isin(used, list(unreadable))]
         if len(kept) == 0:
             raise DataError(
                 f"{listing.place}: none of its {len(used)} pictures decodes; check that it is the right place"
@@ -117,21 +117,18 @@ def _labelled(listing: Listing, splits: Splits, kept: Places) -> Labelled:
     parts = np.zeros(len(listing.ids), np.int8)
     for number, part in enumerate(PARTS):
         parts[splits[part]] = number
-    places = kept.tolist()
     return Labelled(
-        ids=[listing.ids[place] for place in places],
+        ids=listing.ids if len(kept) == len(listing.ids) else Names(listing.ids[place] for place in kept),
         labels=listing.labels[kept],
         parts=parts[kept],
         classes=listing.classes,
-        contents=[listing.contents[place] for place in places],
+        contents=Digests(listing.contents.rows[kept]),
     )
 
 
-def _look_at_all(
-    listing: Listing, places: Sequence[int], seen: Seen, progress: Progress
-) -> tuple[list[Look], dict[int, str]]:
+def _look_at_all(listing: Listing, places: Places, seen: Seen, progress: Progress) -> tuple[Looks, dict[int, str]]:
     """Decode every picture; return what was noted of those that decode, and why the others do not."""
-    looks: list[Look] = []
+    looks = Looks()
     unreadable: dict[int, str] = {}
 
     def see(place: int) -> tuple[Look, bytes, Thumbnails] | str:
@@ -148,7 +145,7 @@ def _look_at_all(
                 unreadable[place] = result
             else:
                 noted, digest, small = result
-                looks.append(noted)
+                looks.add(noted)
                 seen.add(digest, small)
             if done % _REPORTED_EVERY == 0 or done == len(places):
                 progress("looking at pictures", done, len(places))

@@ -35,6 +35,7 @@ MIX_KIND, MIXUP_WEIGHT, CUTMIX_WEIGHT, CUTMIX_DOWN, CUTMIX_RIGHT = range(17, 22)
 DRAWS = 22
 # Each idea has its own stream, as wide as its columns: one that grows leaves the others' numbers as they are.
 _STREAMS = {b"augment": 3, b"crop": 4, b"operate": 8, b"cutout": 2, b"mix": 5}
+_AT_ONCE = 1 << 14
 
 
 def augmentation_draws(examples: int, seed: int, epoch: int, augmentation: Augmentation) -> NDArray[np.float32]:
@@ -61,10 +62,14 @@ def augmentation_draws(examples: int, seed: int, epoch: int, augmentation: Augme
         >>> draws[:, FLIP].round(3).tolist(), draws[:, CUTMIX_WEIGHT].tolist()
         ([0.9430000185966492, 0.15299999713897705], [1.0, 1.0])
     """
-    draws = np.concatenate([_uniform(examples, seed, epoch, name, width) for name, width in _STREAMS.items()], axis=1)
+    draws = np.empty((examples, DRAWS), np.float32)
+    first = 0
+    for name, width in _STREAMS.items():
+        _fill_uniform(draws[:, first : first + width], seed, epoch, name)
+        first += width
     for column, parameter in ((MIXUP_WEIGHT, augmentation.mixup), (CUTMIX_WEIGHT, augmentation.cutmix)):
-        draws[:, column] = _beta(draws[:, column], parameter) if parameter else 1
-    return draws.astype(np.float32)
+        draws[:, column] = _beta(draws[:, column].astype(np.float64), parameter) if parameter else 1
+    return draws
 
 
 def _beta(uniform: NDArray[np.float64], parameter: float) -> NDArray[np.float64]:
@@ -76,12 +81,13 @@ def _beta(uniform: NDArray[np.float64], parameter: float) -> NDArray[np.float64]
     return weights
 
 
-def _uniform(examples: int, seed: int, epoch: int, stream: bytes, columns: int) -> NDArray[np.float64]:
-    """Return (examples, columns) numbers, uniform in [0, 1)."""
+def _fill_uniform(draws: NDArray[np.float32], seed: int, epoch: int, stream: bytes) -> None:
+    """Fill (examples, columns) with numbers, uniform in [0, 1)."""
     # The high word of the counter keeps the streams apart.
     counter = np.array([0, 0, 0, int.from_bytes(stream, "big")], dtype=np.uint64)
-    words = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=counter).random_raw(
-        examples * columns
-    )
-    # The upper 24 bits fill a float32 exactly.
-    return ((words >> np.uint64(40)) * np.float64(2.0**-24)).reshape(examples, columns)
+    generator = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=counter)
+    # The words of millions of pictures, twice as wide, would be the most that a training ever holds of each.
+    for start in range(0, len(draws), _AT_ONCE):
+        part = draws[start : start + _AT_ONCE]
+        # The upper 24 bits fill a float32 exactly.
+        part[:] = ((generator.random_raw(part.size) >> np.uint64(40)) * np.float64(2.0**-24)).reshape(part.shape)
