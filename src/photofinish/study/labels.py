@@ -42,7 +42,7 @@ def judged_by_study(finished: Sequence[FinishedCell], classes: Sequence[str], au
         logits = np.concatenate([predictions[split].logits for split in SPLITS])
         total += softmax(logits.astype(np.float64), axis=1)
     kept = ~np.isin(ids, seen)
-    pictures = Labelled(ids[kept].tolist(), labels[kept], parts[kept], classes)
+    pictures = Labelled(ids[kept], labels[kept], parts[kept], classes)
     models = len({one.cell.model for one in finished})
     judge = f"the mean prediction of {models} {'model' if models == 1 else 'models'} for validation and test pictures"
     return judged(judge, pictures, total[kept] / len(finished))
@@ -83,7 +83,7 @@ def judged(judge: str, pictures: Labelled, probabilities: NDArray[np.float64]) -
 def _suspects(pictures: Labelled, errors: LabelErrors, probabilities: NDArray[np.float64]) -> tuple[LabelSuspect, ...]:
     return tuple(
         LabelSuspect(
-            id=pictures.ids[place],
+            id=str(pictures.ids[place]),
             split=PARTS[pictures.parts[place]],
             label=pictures.classes[pictures.labels[place]],
             suggested=pictures.classes[suggested],

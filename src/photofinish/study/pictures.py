@@ -32,7 +32,7 @@ def store_pictures(folder: StudyFolder, data: PreparedData, wanted: Iterable[str
         PhotofinishError: The file cannot be written.
     """
     names = dict.fromkeys(wanted)
-    place_of = {name: place for place, name in enumerate(data.ids.tolist()) if name in names}
+    place_of = {name: place for place, name in enumerate(map(str, data.ids)) if name in names}
     chosen = list(islice((name for name in names if name in place_of), MOST_STORED))
     height, width = _fitted(data.images.shape[1], data.images.shape[2])
     images = np.zeros((len(chosen), height, width, 3), np.uint8)
