@@ -105,12 +105,16 @@ def photofinish(settings: Settings, without: str | None = None) -> Run:
     from pathlib import Path
 
     from photofinish import backend
+    from photofinish.runs import digest_of_our_code, versions
 
     EARLY.get(str(without), _nothing)()
-    backend.select("jax")
-    backend.import_keras_alone()
+    # As the product's worker does.
+    with backend.lean_imports():
+        backend.select("jax")
+        backend.foreseen.begin(repr((settings, without, digest_of_our_code(), versions())))
+        import keras
+
     LATE.get(str(without), _nothing)()
-    import keras
 
     from photofinish.config import TrainingSettings
     from photofinish.data import PreparedData
