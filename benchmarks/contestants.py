@@ -111,7 +111,7 @@ def photofinish(settings: Settings, without: str | None = None) -> Run:
     # As the product's worker does.
     with backend.lean_imports():
         backend.select("jax")
-        backend.foreseen.begin(repr((settings, without, digest_of_our_code(), versions())))
+        backend.foreseen.begin(lambda: repr((settings, without, digest_of_our_code(), versions())))
         import keras
 
     LATE.get(str(without), _nothing)()
@@ -210,10 +210,14 @@ def _without_setting_aside() -> None:
 
 
 # What is left out before a backend is chosen, and what once Keras can be imported.
-EARLY = {"kept memory": _without_kept_memory, "cache": _without_cache, "setting aside": _without_setting_aside}
-LATE = {
+EARLY = {
+    "kept memory": _without_kept_memory,
+    "cache": _without_cache,
+    "setting aside": _without_setting_aside,
     "order": _without_order,
     "kernels": _without_kernels,
+}
+LATE = {
     "product": _without_product,
     "normalization": _without_normalization,
 }

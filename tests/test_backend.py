@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ import pytest
 from keras import ops
 
 from photofinish import backend
+from photofinish.backend import foresight
 from photofinish.errors import SettingsError
 
 
@@ -59,6 +61,12 @@ with backend.lean_imports():
 spared = ("sklearn", "matplotlib", "pandas", "pygments", "requests")
 names = (*spared, "rich", "h5py", "scipy.sparse", "jax.experimental.pallas")
 before = [name for name in names if name in sys.modules]
+with backend.lean_imports():
+    import importlib.util
+    found = importlib.util.find_spec("h5py") is not None
+    from requests.exceptions import Timeout
+    import scipy.sparse.csgraph
+    whole = [sys.modules["requests"].exceptions.Timeout is Timeout, scipy.sparse.csgraph.__spec__.origin is not None]
 
 # What was put off does what it does, for Keras and for everyone else.
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
@@ -78,10 +86,11 @@ csr = sparse.BCSR.fromdense(jnp.eye(3) * 2)
 solved = linalg.spsolve(csr.data, csr.indices, csr.indptr, jnp.ones(3)).tolist()
 import scipy.sparse, sklearn, h5py, rich.table
 real = [type(one).__name__ for one in (scipy.sparse, h5py, rich, rich.table, sys.modules["scipy.sparse.linalg"])]
-print(json.dumps([before, "dense" in "".join(lines), same, np.asarray(mask[:, :]).sum().item(), solved, real]))
+masked = np.asarray(mask[:, :]).sum().item()
+print(json.dumps([before, found, whole, "dense" in "".join(lines), same, masked, solved, real]))
 """.replace("PLACE", repr(str(tmp_path)))
     found = in_a_process(program, PHOTOFINISH_CACHE=str(tmp_path))
-    assert found == [[], True, 9, 36, [0.5] * 3, ["module"] * 5]
+    assert found == [[], True, [True, True], True, 9, 36, [0.5] * 3, ["module"] * 5]
 
 
 FORESEEN = """
@@ -89,7 +98,7 @@ import json
 from photofinish import backend
 with backend.lean_imports():
     backend.select("jax")
-    backend.foreseen.begin({task!r})
+    backend.foreseen.begin(lambda: {task!r})
     import keras
 import numpy as np
 state, traced, taken = keras.Variable(np.ones(3, "float32")), [], []
@@ -140,12 +149,47 @@ def test_a_program_that_is_not_the_one_foreseen_is_not_used(foreseeing: Callable
     assert foreseeing(kept_as="another program") == [0, True, 1]
 
 
-def test_damaged_programs_are_not_foreseen(foreseeing: Callable[..., list[Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("harm", ["list damaged", "program damaged", "program gone"])
+def test_what_cannot_be_read_ahead_is_traced(foreseeing: Callable[..., list[Any]], tmp_path: Path, harm: str) -> None:
     foreseeing()
-    for path in (tmp_path / "traced").glob("*.traced"):
+    kept = {path.read_bytes()[32:34] == b"[{": path for path in (tmp_path / "traced").glob("*.traced")}
+    path = kept[harm == "list damaged"]
+    if harm == "program gone":
+        path.unlink()
+    else:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert foreseeing()[:2] == [1, False]
+    assert foreseeing()[:2] == [0 if harm == "list damaged" else 1, False]
     assert foreseeing() == [0, True, 1]
+
+
+def test_programs_that_nobody_asks_for_any_more_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if backend.active() != "jax":
+        pytest.skip("the others keep no programs")
+    monkeypatch.setenv("PHOTOFINISH_CACHE", str(tmp_path))
+    monkeypatch.delenv("PHOTOFINISH_COMPILATION_CACHE", raising=False)
+    begun, goes_on, lowered = threading.Event(), threading.Event(), []
+
+    def lower(one: foresight.Needed, _: object) -> None:
+        lowered.append(one.digest)
+        begun.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(foresight, "_lower", lower)
+    digests = [f"{number:064x}" for number in range(5)]
+    before = foresight.Foreseen()
+    before.begin(lambda: "a task")
+    for digest in digests:
+        before.note(digest, (), soon=True)
+    before.end()
+    now = foresight.Foreseen()
+    now.begin(lambda: "a task")
+    assert begun.wait(10)
+    now.close()
+    goes_on.set()
+    for thread in now._threads:
+        thread.shutdown(wait=True)
+    assert lowered == digests[:1]
+    assert now.take(digests[3]) is None
 
 
 @pytest.mark.tensorflow

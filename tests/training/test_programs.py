@@ -86,6 +86,27 @@ def test_a_seed_that_finds_its_step_trains_to_the_same_bits_as_one_that_traces_i
         np.testing.assert_array_equal(one, plain)
 
 
+def test_a_seed_takes_the_programs_that_the_one_before_it_needed(few: Few, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bool] = []
+    take = backend.foreseen.take
+
+    def noted(digest: str) -> Any:
+        found = take(digest)
+        taken.append(found is not None)
+        return found
+
+    monkeypatch.setattr(backend.foreseen, "take", noted)
+    weights = []
+    for seed in (0, 1, 1):
+        backend.foreseen.begin(lambda: "a cell")
+        weights.append(trained_weights(few, seed))
+    assert taken == [False, True, True]
+    monkeypatch.setenv("PHOTOFINISH_COMPILATION_CACHE", "off")
+    for one, other, plain in zip(*weights[1:], trained_weights(few, 1), strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, plain)
+
+
 def test_the_step_of_someones_own_model_is_always_traced(few: Few, cache: Path) -> None:
     trained_weights(few, 0, name="mine.py:build")
     assert not cache.exists()

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from photofinish.backend.choice import active, found_for_another, keeps_programs
 from photofinish.backend.exported import lowered_ahead
-from photofinish.backend.options import compiler_options
+from photofinish.backend.options import compiler_options, settings_of_jax
 from photofinish.storage.programs import read_program, write_program
 
 
@@ -31,13 +31,13 @@ class Needed(BaseModel, frozen=True):
         soon: As for `compiler_options`.
     """
 
-    digest: str
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
     donated: tuple[int, ...]
     soon: bool
 
 
-Count = Callable[[], None]
-LIST = TypeAdapter(list[Needed])
+CountAsFound = Callable[[], None]
+NEEDED = TypeAdapter(list[Needed])
 
 
 class Foreseen:
@@ -46,38 +46,45 @@ class Foreseen:
     def __init__(self) -> None:
         self._digest: str | None = None
         self._expected: list[Needed] = []
-        self._needed: list[Needed] = []
-        self._programs: dict[str, Future[tuple[Any, Future[Count]]]] = {}
-        # Lowering is Python's work and reading is not, so that both go on at once.
-        self._lowering = ThreadPoolExecutor(1, "foreseen lowering")
-        self._reading = ThreadPoolExecutor(1, "foreseen reading")
+        self._needed: dict[str, Needed] = {}
+        self._programs: dict[str, Future[tuple[Any, Future[CountAsFound]]]] = {}
+        self._threads: list[ThreadPoolExecutor] = []
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: Callable[[], str]) -> None:
         """Begin to read what the last process of this name needed.
 
         Args:
-            name: In words, everything that decides what this process computes first.
+            name: Returns in words everything that decides what this process computes first, but for the settings of the
+                library that computes.
         """
         if not keeps_programs(active()):
             return
-        # What the threads use must have been imported: they work while this one imports other things.
-        import jax.export  # noqa: F401
-
-        self._digest = hashlib.sha256(name.encode()).hexdigest()
+        self._digest = hashlib.sha256(repr((name(), settings_of_jax())).encode()).hexdigest()
         with contextlib.suppress(ValidationError):
-            self._expected = LIST.validate_json(read_program(self._digest) or b"[]")
+            self._expected = NEEDED.validate_json(read_program(self._digest) or b"[]")
+        if not self._expected:
+            return
+        # What lowering imports when it first happens. This thread imports other things meanwhile, and neither must find
+        # what the other has imported in part.
+        import scipy.linalg.cython_blas
+        import scipy.linalg.cython_lapack  # noqa: F401
+
+        # Lowering is Python's work and reading is not, so that both go on at once.
+        lowering, reading = ThreadPoolExecutor(1, "foreseen lowering"), ThreadPoolExecutor(1, "foreseen reading")
+        self._threads = [lowering, reading]
         for one in self._expected:
-            self._programs[one.digest] = self._lowering.submit(_lower, one, self._reading)
+            self._programs[one.digest] = lowering.submit(_lower, one, reading)
 
     def take(self, digest: str) -> tuple[Any, Callable[[], None]] | None:
         """Return a program that is read ahead, and what waits until it is, or None where it is not."""
         lowered = self._programs.pop(digest, None)
-        if lowered is None or lowered.cancelled() or lowered.exception() is not None:
+        if lowered is None or lowered.exception() is not None:
             # Whatever is wrong, whoever needs the program will find out now, and say.
             return None
         program, reading = lowered.result()
 
         def wait() -> None:
+            # Cancelled or failed: whoever waits compiles it.
             with contextlib.suppress(Exception):
                 reading.result()()
 
@@ -92,24 +99,25 @@ class Foreseen:
             soon: Likewise.
         """
         if self._digest is not None:
-            self._needed.append(Needed(digest=digest, donated=donated, soon=soon))
+            self._needed[digest] = Needed(digest=digest, donated=donated, soon=soon)
 
     def end(self) -> None:
         """Keep what has been needed so far for the next process of the same name; note and read nothing more."""
-        if self._digest is not None and self._needed != self._expected:
-            write_program(self._digest, LIST.dump_json(self._needed))
+        needed = list(self._needed.values())
+        if self._digest is not None and needed != self._expected:
+            write_program(self._digest, NEEDED.dump_json(needed))
         self._digest = None
-        self._needed, self._expected = [], []
+        self._expected, self._needed = [], {}
         self.close()
 
     def close(self) -> None:
-        """Give up what nobody has asked for: whoever ends early does not wait for it."""
-        for one in self._programs.values():
-            one.cancel()
+        """Read nothing more; the program under way in each thread ends first."""
+        for thread in self._threads:
+            thread.shutdown(wait=False, cancel_futures=True)
         self._programs.clear()
 
 
-def _lower(one: Needed, reading: ThreadPoolExecutor) -> tuple[Any, Future[Count]]:
+def _lower(one: Needed, reading: ThreadPoolExecutor) -> tuple[Any, Future[CountAsFound]]:
     """Read the portable form of a program, and begin to read what was compiled of it."""
     content = read_program(one.digest)
     if content is None:
@@ -118,7 +126,7 @@ def _lower(one: Needed, reading: ThreadPoolExecutor) -> tuple[Any, Future[Count]
     return program, reading.submit(_read, lowered)
 
 
-def _read(lowered: Any) -> Count:
+def _read(lowered: Any) -> CountAsFound:
     """Read what a program was compiled to; return what counts that for whoever takes it."""
     with found_for_another() as count:
         lowered.compile()

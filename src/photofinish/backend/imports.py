@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import sys
 import types
@@ -28,13 +30,41 @@ LATER = {
 class Later(types.ModuleType):
     """Stands for a module until something of it is used, and for what the module holds from then on."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # As of a package: its parts may be asked for, and whether it is there.
+        self.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        self.__path__: list[str] = []
+
     def __getattr__(self, name: str) -> Any:
         """Return what the module itself has."""
-        if name == "__path__":
-            # Whoever imports parts of it by name asks; those it has, it has.
-            raise AttributeError(name)
+        if "_module" not in self.__dict__:
+            _remove_later()
+            self.__dict__["_module"] = importlib.import_module(self.__name__)
+        return getattr(self.__dict__["_module"], name)
+
+
+class _PartsOfLater(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports a part of a module that was put off, and the module itself before."""
+
+    def find_spec(self, name: str, _path: Any, _target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        """Return how a part is imported, or None for what is part of nothing that was put off."""
+        if not isinstance(sys.modules.get(name.rpartition(".")[0]), Later):
+            return None
         _remove_later()
-        return getattr(importlib.import_module(self.__name__), name)
+        return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """Import the part as it is imported otherwise."""
+        module = importlib.import_module(spec.name)
+        # Python puts what it was found by in the place of what it really is.
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Leave the module as it is."""
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
 
 
 @contextlib.contextmanager
@@ -58,6 +88,8 @@ def lean_imports() -> Iterator[None]:
     # What Python does with None: importing it fails as if it were not installed.
     modules.update(dict.fromkeys(absent))
     _put_later()
+    finder = _PartsOfLater()
+    sys.meta_path.insert(0, finder)
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -68,6 +100,7 @@ def lean_imports() -> Iterator[None]:
             if modules.get(name, ...) is None:
                 del modules[name]
         _remove_later()
+        sys.meta_path.remove(finder)
         gc.freeze()
         if collects:
             gc.enable()

@@ -1,4 +1,4 @@
-"""What XLA is told beyond its own choices."""
+"""What JAX and XLA are told beyond their own choices."""
 
 from __future__ import annotations
 
@@ -53,3 +53,10 @@ def _is_known(options: dict[str, str]) -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+def settings_of_jax() -> list[tuple[str, str]]:
+    """Return JAX's settings that may decide what a program is, in words."""
+    import jax
+
+    return sorted((name, repr(value)) for name, value in jax.config.values.items() if "cache" not in name)

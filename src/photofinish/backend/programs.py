@@ -15,7 +15,7 @@ from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
 from photofinish.backend.foresight import foreseen
 from photofinish.backend.memory import fragments_aside
-from photofinish.backend.options import compiler_options
+from photofinish.backend.options import compiler_options, settings_of_jax
 from photofinish.storage.programs import is_compiled, note_compiled, read_program, write_program
 
 Outputs = TypeVar("Outputs")
@@ -266,7 +266,6 @@ def _digest(kept_as: str, arguments: tuple[Any, ...], options: dict[str, str] | 
     leaves, structure = jax.tree.flatten(arguments)
     shapes = [(np.shape(leaf), str(getattr(leaf, "dtype", type(leaf)))) for leaf in leaves]
     device = jax.local_devices()[0]
-    settings = sorted((name, repr(value)) for name, value in jax.config.values.items() if "cache" not in name)
     place = (device.platform, device.device_kind, options)
-    facts = (kept_as, shapes, str(structure), place, settings)
+    facts = (kept_as, shapes, str(structure), place, settings_of_jax())
     return hashlib.sha256(repr(facts).encode()).hexdigest()

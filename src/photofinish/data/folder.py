@@ -80,12 +80,13 @@ def read_folder(folder: Path, name: str, indexes: Path, progress: Progress) -> L
     names = Names(chain.from_iterable(one.names for one in found))
     contents = hash_files(root, names, indexes, progress)
     sizes = [len(one.names) for one in found]
+    label_of = {name: label for label, name in enumerate(classes)}
     return Listing(
         name=name,
         place=str(folder),
         classes=classes,
         ids=names,
-        labels=np.repeat(np.array([classes.index(one.label) for one in found], np.int32), sizes),
+        labels=np.repeat(np.array([label_of[one.label] for one in found], np.int32), sizes),
         contents=contents,
         parts=np.repeat(np.array([PARTS.index(one.part) for one in found], np.uint8), sizes),
         pictures=FilePictures(root, names, contents),

@@ -20,10 +20,12 @@ from photofinish.storage.progress import Progress
 
 # A file changed within the clock's last tick may change again without its time stamp showing it.
 _SETTLED_NANOSECONDS = 2_000_000_000
+_LATEST = 1 << 62
 _CHUNK_FILES = 64
 _THREADS = min(4, os.cpu_count() or 1)
 
-# Size, modification time and change time. Two names of one digest would have to agree in all of these besides.
+# 64 bits of the name's BLAKE2b; size, modification time and change time; SHA-256. Two names of one digest would have to
+# agree in all three numbers besides.
 _ENTRY = np.dtype([("name", "<u8"), ("stamp", "<i8", 3), ("digest", "u1", DIGEST_BYTES)])
 _Index = NDArray[Any]
 
@@ -71,8 +73,8 @@ def _fill_in(entries: _Index, known: _Index) -> NDArray[np.bool_]:
         return np.zeros(len(entries), bool)
     places = np.minimum(np.searchsorted(known["name"], entries["name"]), len(known) - 1)
     same: NDArray[np.bool_] = known["name"][places] == entries["name"]
-    for part in range(3):
-        same &= known["stamp"][places, part] == entries["stamp"][:, part]
+    for number in range(3):
+        same &= known["stamp"][places, number] == entries["stamp"][:, number]
     entries["digest"][same] = known["digest"][places[same]]
     return same
 
@@ -111,25 +113,29 @@ def _stamp(path: str) -> tuple[int, int, int]:
         status = os.stat(path)  # noqa: PTH116 - half the time for a million files
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; mend or remove it") from error
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    # A file may say that it was changed in 2300, which is beyond 64 bits.
+    return status.st_size, min(status.st_mtime_ns, _LATEST), min(status.st_ctime_ns, _LATEST)
 
 
 def _index_path(root: Path, indexes: Path) -> Path:
-    return indexes / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.npy"
+    return indexes / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]}.hashes"
 
 
 def _read_index(path: Path) -> _Index:
     """Map an index into memory; one that is absent or damaged only costs reading the files again."""
     try:
-        known: _Index = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with path.open("rb") as file:
+            checksum = file.read(DIGEST_BYTES)
+        known: _Index = np.memmap(path, _ENTRY, "r", DIGEST_BYTES)
+    except (OSError, ValueError):
         return np.zeros(0, _ENTRY)
-    is_sound = known.dtype == _ENTRY and known.ndim == 1 and bool((known["name"][1:] > known["name"][:-1]).all())
-    return known if is_sound else np.zeros(0, _ENTRY)
+    return known if hashlib.sha256(known.view(np.uint8).data).digest() == checksum else np.zeros(0, _ENTRY)
 
 
 def _write_index(path: Path, entries: _Index, places: NDArray[np.int64]) -> None:
-    """Write some entries to an index, wholly or not at all."""
+    """Write some entries to an index, a checksum before them, wholly or not at all."""
     _, first = np.unique(entries["name"][places], return_index=True)
+    chosen = entries[places[first]]
     with writing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, entries[places[first]], allow_pickle=False)
+        file.write(hashlib.sha256(chosen.view(np.uint8).data).digest())
+        file.write(chosen.view(np.uint8).data)

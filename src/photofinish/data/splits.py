@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,16 +103,15 @@ def fingerprint(
     are decoded: the image size is a setting of its own.
     """
     # The digest of one line of JSON for each picture, sorted: by how lines begin, then by content, then by id.
-    beginnings = sorted(
-        (json.dumps([name, classes[label], label])[:-1], name, label)
+    by_beginning = {
+        json.dumps([name, classes[label], label])[:-1]: indices[places]
         for name, indices in splits.items()
-        for label in np.unique(labels[indices]).tolist()
-    )
+        for label, places in enumerate(_by_label(labels[indices], len(classes)))
+    }
     digest, sortable = hashlib.sha256(), contents.sortable()
-    for beginning, name, label in beginnings:
-        chosen = splits[name][labels[splits[name]] == label]
-        chosen = chosen[np.argsort(sortable[chosen], kind="stable")]
-        for content, same in groupby(chosen, key=lambda place: contents[int(place)]):
+    for beginning, chosen in sorted(by_beginning.items(), key=itemgetter(0)):
+        in_order = chosen[np.argsort(sortable[chosen], kind="stable")]
+        for content, same in groupby(in_order, key=lambda place: contents[int(place)]):
             for end in sorted(json.dumps([content, ids[int(place)]])[1:] for place in same):
                 digest.update(f"{beginning}, {end}\n".encode())
     return digest.hexdigest()
@@ -141,8 +141,8 @@ def _set_aside(listing: Listing, pool: Indices, fraction: float, salt: str, leav
     """
     groups = _groups(listing, pool, salt)
     is_aside = np.zeros(len(groups.sizes), bool)
-    for label, name in enumerate(listing.classes):
-        places = np.flatnonzero(groups.labels == label)
+    of_classes = _by_label(groups.labels, len(listing.classes))
+    for name, places in zip(listing.classes, of_classes, strict=True):
         if len(places) <= leave:
             raise DataError(
                 f"{listing.place}: class '{name}' has too few pictures: {len(places)} "
@@ -153,6 +153,12 @@ def _set_aside(listing: Listing, pool: Indices, fraction: float, salt: str, leav
         is_aside[places[_take(sizes, wanted, leave)]] = True
     aside = np.sort(groups.members[np.repeat(is_aside, groups.sizes)])
     return np.setdiff1d(pool, aside), aside
+
+
+def _by_label(labels: NDArray[np.int32], classes: int) -> list[Indices]:
+    """Return for each class where its label is, ascending."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels, minlength=classes))[:-1])
 
 
 def _take(sizes: Indices, wanted: int, leave: int) -> list[int]:
@@ -185,15 +191,14 @@ class _Groups:
 def _groups(listing: Listing, pool: Indices, salt: str) -> _Groups:
     """Return the groups of identical pictures among some of them."""
     own = Digests(listing.contents.rows[pool])
-    _, first, which = np.unique(own.sortable(), return_index=True, return_inverse=True)
+    _, first, group_of = np.unique(own.sortable(), return_index=True, return_inverse=True)
     salted = Digests(np.zeros((len(first), DIGEST_BYTES), np.uint8))
     for group, place in enumerate(first.tolist()):
         salted.rows[group] = np.frombuffer(hashlib.sha256(f"{salt}:{own[place]}".encode()).digest(), np.uint8)
-    turn = np.empty(len(first), np.int64)
-    turn[np.argsort(salted.sortable())] = np.arange(len(first))
-    number = turn[which]
-    members = pool[np.argsort(number, kind="stable")]
-    sizes = np.bincount(number, minlength=len(first))
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(salted.sortable())] = np.arange(len(first))
+    members = pool[np.argsort(rank[group_of], kind="stable")]
+    sizes = np.bincount(rank[group_of], minlength=len(first))
     starts = np.cumsum(sizes) - sizes
     for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
         members[start : start + size] = sorted(members[start : start + size].tolist(), key=listing.ids.__getitem__)
@@ -208,8 +213,9 @@ def _limit(listing: Listing, pool: Indices, limit: int, settings: DataSettings, 
     shares = allot(counts, limit, 2 if part == "train" else 1)
     salt = f"{settings.split_seed}:limit-{part}"
     order = _groups(listing, pool, salt).members
-    first = [order[listing.labels[order] == label][:share] for label, share in enumerate(shares.tolist())]
-    return np.sort(np.concatenate(first))
+    of_classes = _by_label(listing.labels[order], len(listing.classes))
+    chosen = [places[:share] for places, share in zip(of_classes, shares.tolist(), strict=True)]
+    return np.sort(order[np.concatenate(chosen)])
 
 
 def allot(counts: NDArray[np.int64], limit: int, least: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ SIGTERM ends it: at once where there is nothing to save, and in training after a
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 import traceback
@@ -123,7 +124,7 @@ def main() -> int:
         with backend.lean_imports():
             backend.select(task.settings.backend)
             if not (task.only_measure or task.probe):  # what is measured is to be what it would be at first
-                backend.foreseen.begin(_decides_programs(task))
+                backend.foreseen.begin(functools.partial(_decides_programs, task))
             import keras  # noqa: F401
         _do(task, notify, note, say)
     except StopRequestedError:

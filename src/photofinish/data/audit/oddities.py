@@ -182,7 +182,7 @@ def _by_size(looks: Looks, image_size: int) -> _Found:
         (shorter > median * SIDE_FACTOR),
     )
     proportion = looks.each(lambda one: math.log(one.width / one.height))
-    off = np.abs(proportion - np.median(proportion)) > np.log(PROPORTION_FACTOR)
+    off = np.abs(proportion - np.median(proportion)) > math.log(PROPORTION_FACTOR)
     yield "elongated", "whose width to height differs from the median's by a factor of three or more", off
     enlarged = shorter < image_size
     if not enlarged.all():
