@@ -93,6 +93,35 @@ print(json.dumps([before, found, whole, "dense" in "".join(lines), same, masked,
     assert found == [[], True, [True, True], True, 9, 36, [0.5] * 3, ["module"] * 5]
 
 
+WATCHED = """
+import json
+from photofinish import backend
+backend.select("jax")
+import jax
+import jax.numpy as jnp
+shared, own = (lambda x: x * 3), (lambda x: jnp.sin(x) + OWN)
+of_all = []
+for functions in ((shared,), (shared, own), (shared, own), ()):
+    jax.clear_caches()
+    numbers = jnp.arange(4.0)
+    numbers.block_until_ready()
+    all_found = backend.watch_programs()
+    for function in functions:
+        jax.jit(function)(numbers)
+    of_all.append(all_found())
+print(json.dumps(of_all))
+"""
+
+
+def test_a_step_is_found_compiled_only_if_all_of_its_programs_are(tmp_path: Path) -> None:
+    if backend.active() != "jax":
+        pytest.skip("the others keep no programs")
+    for number in range(2):
+        found = in_a_process(WATCHED.replace("OWN", str(number)), PHOTOFINISH_CACHE=str(tmp_path))
+        # The second process has a program of its own beside one that the first one left.
+        assert found == [number == 1, False, True, False]
+
+
 FORESEEN = """
 import json
 from photofinish import backend

@@ -16,6 +16,7 @@ from photofinish.backend.choice import (
     programs_from_cache,
     require_installed,
     select,
+    watch_programs,
 )
 from photofinish.backend.device import (
     device_name,
@@ -62,4 +63,5 @@ __all__ = [
     "select",
     "value_now",
     "wait",
+    "watch_programs",
 ]

@@ -13,8 +13,8 @@ from typing import Any
 from photofinish.backend.memory import keep_freed_memory
 from photofinish.errors import SettingsError, nearest
 
-# JAX's own name of the event that a program was found in the persistent cache.
-CACHE_HIT = "/jax/compilation_cache/cache_hits"
+# JAX's own names of the events that a program was found in the persistent cache, and that one was put there.
+CACHE_HIT, CACHE_MISS = "/jax/compilation_cache/cache_hits", "/jax/compilation_cache/cache_misses"
 EXTRAS = {"jax": "", "tensorflow": "[tensorflow]", "torch": "[torch]"}
 
 
@@ -58,42 +58,61 @@ def require_installed(name: str) -> None:
         )
 
 
-# One entry for each program that was found compiled.
-_cache_hits: list[str] = []
+# One entry for each program that was found compiled, or had to be compiled.
+_events: list[str] = []
 # Where a thread notes them instead.
 _of_thread = threading.local()
 
 
 def programs_from_cache() -> int:
     """Return how many programs this process found compiled in JAX's persistent cache."""
-    return len(_cache_hits)
+    return _events.count(CACHE_HIT)
+
+
+def watch_programs() -> Callable[[], bool]:
+    """Return what says whether, from now on, any programs were needed and all of them were found compiled.
+
+    Models share some small ones, so that one that was found says nothing of the others.
+    """
+    before = len(_events)
+
+    def all_found() -> bool:
+        noted = _events[before:]
+        return bool(noted) and CACHE_MISS not in noted
+
+    return all_found
 
 
 @contextlib.contextmanager
 def found_for_another() -> Iterator[Callable[[], None]]:
-    """Do not count programs that this thread finds compiled meanwhile.
+    """Do not count programs that this thread finds compiled, or compiles, meanwhile.
 
     Another process has compiled them just now, or this one may never need them.
 
     Yields:
         What counts them after all.
     """
-    found: list[str] = []
-    before, _of_thread.cache_hits = _noted_here(), found
+    noted: list[str] = []
+    before, _of_thread.events = _noted_here(), noted
     try:
-        yield lambda: _noted_here().extend(found)
+        yield lambda: _noted_here().extend(noted)
     finally:
-        _of_thread.cache_hits = before
+        _of_thread.events = before
+
+
+def count_as_compiled() -> None:
+    """Count a program that another process has compiled for this one just now."""
+    _noted_here().append(CACHE_MISS)
 
 
 def _noted_here() -> list[str]:
-    """Return where programs are noted that this thread finds."""
-    noted: list[str] = getattr(_of_thread, "cache_hits", _cache_hits)
+    """Return where this thread notes what becomes of programs."""
+    noted: list[str] = getattr(_of_thread, "events", _events)
     return noted
 
 
-def _note_cache_hit(event: str, **_: Any) -> None:
-    if event == CACHE_HIT:
+def _note_event(event: str, **_: Any) -> None:
+    if event in {CACHE_HIT, CACHE_MISS}:
         _noted_here().append(event)
 
 
@@ -112,7 +131,7 @@ def _configure(name: str) -> None:
 
         # A program compiled once serves every later seed and start. One gigabyte holds some twenty large networks.
         if jax.config.jax_compilation_cache_dir is None:
-            jax.monitoring.register_event_listener(_note_cache_hit)
+            jax.monitoring.register_event_listener(_note_event)
             jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled")))
             jax.config.update("jax_compilation_cache_max_size", 1 << 30)
             # A chain is of many small programs, each of them quick to compile and quicker to read.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
-from photofinish.backend.choice import found_for_another, keeps_programs
+from photofinish.backend.choice import count_as_compiled, found_for_another, keeps_programs
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
 from photofinish.backend.foresight import foreseen
@@ -205,8 +205,12 @@ class Program:
         program = jitted(jax.export.deserialize(bytearray(content)).call, self._donated, self._options)
         pays = self._large <= len(content) < self._most and not is_compiled(digest)
         if pays and self._by.request(digest, self._donated, self._options):
-            return program, functools.partial(self._by.wait, digest)
+            return program, functools.partial(self._wait_for_compilation, digest)
         return program, None
+
+    def _wait_for_compilation(self, digest: str) -> None:
+        self._by.wait(digest)
+        count_as_compiled()
 
 
 def expect_compilation(kept_as: str) -> None:

@@ -99,7 +99,7 @@ class Predictor:
         """
         logits, ends = [], [time.perf_counter()]
         first = 0 if self._seconds else 1
-        found = backend.programs_from_cache()
+        all_found = backend.watch_programs()
         with backend.no_gradient():
             for output in self._outputs(images, indices):
                 ends.append(time.perf_counter())
@@ -107,7 +107,7 @@ class Predictor:
                 notify(min(len(logits) * self.batch_size, len(indices)), len(indices))
         seconds = np.diff(ends).tolist()
         self._seconds += seconds
-        self.from_cache |= backend.programs_from_cache() > found
+        self.from_cache |= all_found()
         return Predicted(np.concatenate(logits)[: len(indices)], tuple(seconds[first:]), sum(seconds))
 
     def _outputs(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

@@ -327,11 +327,11 @@ class Trainer:
     def _first_step(self, epoch: int, images: NDArray[Any], *others: Any) -> Any:
         """Take a step that compiles; of the very first of a stage, keep what the network saw."""
         self.notify(StageEvent(stage="compiling", epoch=epoch, epochs=self.settings.epochs))
-        found = backend.programs_from_cache()
+        all_found = backend.watch_programs()
         sums, seen = self.step(images, *others)
         self.is_compiled = True
         backend.foreseen.end()
-        self.course.step_from_cache |= backend.programs_from_cache() > found
+        self.course.step_from_cache |= all_found()
         if not self.course.first_pictures:
             self.course.first_pictures = ops.convert_to_numpy(images[:SHOWN]), ops.convert_to_numpy(seen)
         return sums
