@@ -36,8 +36,8 @@ def test_chosen_names_are_what_numpy_makes_of_a_list(names: list[str]) -> None:
 
 def test_digests_read_and_sort_as_their_hexadecimal_form() -> None:
     texts = [hashlib.sha256(bytes([number])).hexdigest() for number in range(50)] + ["00" * 32, "ff" * 32]
-    digests = Digests.of(texts)
+    digests = Digests.joined(map(bytes.fromhex, texts))
     assert list(digests) == texts
     assert list(digests[3:5]) == texts[3:5]
     assert [digests[place] for place in np.argsort(digests.sortable())] == sorted(texts)
-    assert len(Digests.of([])) == 0
+    assert len(Digests.joined([])) == 0

@@ -33,7 +33,7 @@ def listing(
         classes=tuple(f"class{label}" for label in range(max(labels) + 1)),
         ids=Names(ids or [f"{index:04d}.png" for index in range(count)]),
         labels=np.array(labels, dtype=np.int32),
-        contents=Digests.of(contents or [content(index) for index in range(count)]),
+        contents=Digests.joined(map(bytes.fromhex, contents or [content(index) for index in range(count)])),
         parts=np.array([PARTS.index(part) for part in parts or ["train"] * count], np.uint8),
         pictures=ArrayPictures(np.zeros((count, 1, 1, 3), dtype=np.uint8)),
     )

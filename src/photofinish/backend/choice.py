@@ -64,11 +64,6 @@ _events: list[str] = []
 _of_thread = threading.local()
 
 
-def programs_from_cache() -> int:
-    """Return how many programs this process found compiled in JAX's persistent cache."""
-    return _events.count(CACHE_HIT)
-
-
 def watch_programs() -> Callable[[], bool]:
     """Return what says whether, from now on, any programs were needed and all of them were found compiled.
 

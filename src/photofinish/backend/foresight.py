@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -36,6 +37,14 @@ class Needed(BaseModel, frozen=True):
     soon: bool
 
 
+# When it first happens. While a thread lowers, another imports other things, and neither must find what the other has
+# imported in part.
+IMPORTED_BY_LOWERING = (
+    "jax.export",
+    "jaxlib.mlir.dialects.builtin",
+    "scipy.linalg.cython_blas",
+    "scipy.linalg.cython_lapack",
+)
 CountAsFound = Callable[[], None]
 NEEDED = TypeAdapter(list[Needed])
 
@@ -64,11 +73,8 @@ class Foreseen:
             self._expected = NEEDED.validate_json(read_program(self._digest) or b"[]")
         if not self._expected:
             return
-        # What lowering imports when it first happens. This thread imports other things meanwhile, and neither must find
-        # what the other has imported in part.
-        import scipy.linalg.cython_blas
-        import scipy.linalg.cython_lapack  # noqa: F401
-
+        for module in IMPORTED_BY_LOWERING:
+            importlib.import_module(module)
         # Lowering is Python's work and reading is not, so that both go on at once.
         lowering, reading = ThreadPoolExecutor(1, "foreseen lowering"), ThreadPoolExecutor(1, "foreseen reading")
         self._threads = [lowering, reading]

@@ -72,11 +72,9 @@ def lean_imports() -> Iterator[None]:
     """Import JAX and Keras inside this in two thirds of the time, for a process of our own.
 
     What they can do without counts as not installed for them, and what they seldom use is imported when it is used. All
-    of it can be imported afterwards as usual. What lives as long as the process is not looked through for what nobody
-    holds any more.
+    of it can be imported afterwards as usual. No garbage is collected meanwhile, and never what was imported.
 
     Examples:
-        >>> import sys
         >>> with lean_imports():
         ...     import keras
         >>> import h5py  # the whole of it

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from photofinish.data.compact import DIGEST_BYTES, Digests
+from photofinish.data.compact import Digests
 from photofinish.data.decode import fit
 
 
@@ -33,7 +33,4 @@ def content_hashes(images: NDArray[np.uint8]) -> Digests:
     Args:
         images: (examples, height, width, 3).
     """
-    rows = np.zeros((len(images), DIGEST_BYTES), np.uint8)
-    for row, image in zip(rows, images, strict=True):
-        row[:] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image).data).digest(), np.uint8)
-    return Digests(rows)
+    return Digests.joined(hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images)

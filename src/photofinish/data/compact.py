@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGEST_BYTES = 32
+ManyNames = Sequence[str] | NDArray[np.str_]
 
 
 class Names(Sequence[str]):
@@ -67,7 +68,7 @@ class Digests(Sequence[str]):
         rows: Likewise.
 
     Examples:
-        >>> Digests.of(["00" * 31 + "ff"])[0][-4:]
+        >>> Digests.joined([bytes(31) + bytes([255])])[0][-4:]
         '00ff'
     """
 
@@ -75,9 +76,12 @@ class Digests(Sequence[str]):
         self.rows = np.ascontiguousarray(rows, np.uint8).reshape(-1, DIGEST_BYTES)
 
     @classmethod
-    def of(cls, digests: Iterable[str]) -> Self:
-        """Return digests that are given in hexadecimal."""
-        return cls(np.frombuffer(bytearray(b"".join(map(bytes.fromhex, digests))), np.uint8))
+    def joined(cls, digests: Iterable[bytes]) -> Self:
+        """Return digests that are given one by one."""
+        rows = bytearray()
+        for digest in digests:
+            rows += digest
+        return cls(np.frombuffer(rows, np.uint8))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -73,12 +73,12 @@ def prepare(
     if skipped and not settings.skip_unreadable:
         raise _unreadable(listing, skipped, len(used))
     kept = _without(listing, used, skipped)
+    division = {part: np.intersect1d(places, kept) for part, places in splits.items()}
     if not whole:
-        require_every_class(listing.labels, listing.classes, _restrict(splits, kept), listing.place)
-    record = _record(listing, _restrict(splits, kept), skipped, (note["stored_size"][0], note["stored_size"][1]))
-    rows = {part: np.searchsorted(kept, places) for part, places in _restrict(splits, kept).items()}
-    listed = _listed(listing, _restrict(splits, kept))
-    return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows, listed)
+        require_every_class(listing.labels, listing.classes, division, listing.place)
+    record = _record(listing, division, skipped, (note["stored_size"][0], note["stored_size"][1]))
+    rows = {part: np.searchsorted(kept, places) for part, places in division.items()}
+    return _store_split(folder / f"split-{record.fingerprint[:16]}", record, rows, _listed(listing, division))
 
 
 def _everything(listing: Listing) -> Splits:
@@ -89,10 +89,6 @@ def _everything(listing: Listing) -> Splits:
 def _without(listing: Listing, places: Indices, skipped: Mapping[str, str]) -> Indices:
     """Return the places of pictures that are not skipped."""
     return places[[listing.ids[place] not in skipped for place in places]] if skipped else places
-
-
-def _restrict(splits: Splits, kept: Indices) -> Splits:
-    return {part: np.intersect1d(places, kept) for part, places in splits.items()}
 
 
 def _pixels_folder(base: Path, listing: Listing, used: Indices, image_size: int) -> Path:

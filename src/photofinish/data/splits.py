@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photofinish.config.settings import DataSettings
-from photofinish.data.compact import DIGEST_BYTES, Digests
+from photofinish.data.compact import Digests
 from photofinish.data.listing import PARTS, Listing, Part
 from photofinish.errors import DataError
 
@@ -192,9 +192,7 @@ def _groups(listing: Listing, pool: Indices, salt: str) -> _Groups:
     """Return the groups of identical pictures among some of them."""
     own = Digests(listing.contents.rows[pool])
     _, first, group_of = np.unique(own.sortable(), return_index=True, return_inverse=True)
-    salted = Digests(np.zeros((len(first), DIGEST_BYTES), np.uint8))
-    for group, place in enumerate(first.tolist()):
-        salted.rows[group] = np.frombuffer(hashlib.sha256(f"{salt}:{own[place]}".encode()).digest(), np.uint8)
+    salted = Digests.joined(hashlib.sha256(f"{salt}:{own[place]}".encode()).digest() for place in first.tolist())
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(salted.sortable())] = np.arange(len(first))
     members = pool[np.argsort(rank[group_of], kind="stable")]

@@ -17,6 +17,7 @@ from photofinish.config import DataSettings
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, prepare
 from photofinish.data.audit import AuditedSource, audit_prepared, audit_source
+from photofinish.data.compact import ManyNames
 from photofinish.data.listing import PARTS
 from photofinish.data.sources import read_source
 from photofinish.errors import DataError, PhotofinishError
@@ -176,7 +177,7 @@ class _Asked:
         # Of a memory map of floats, whatever the prepared data calls its pictures.
         return np.asarray(found.images, np.float32)
 
-    def alike(self, ids: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
+    def alike(self, ids: ManyNames) -> NDArray[np.int64]:
         """Return places (pairs, 2) of pictures whose features are alike."""
         if isinstance(self.data, DataError) or len(ids) > MOST_COMPARED:
             return np.zeros((0, 2), np.int64)
@@ -206,7 +207,7 @@ class _Asked:
         )
         return judged(judge, pictures, probabilities)
 
-    def _require_same(self, ids: Sequence[str] | NDArray[np.str_]) -> None:
+    def _require_same(self, ids: ManyNames) -> None:
         data = self.data
         if isinstance(data, DataError) or data.ids.tolist() != list(ids):
             raise DataError(

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from photofinish.data.audit.duplicates import Pairs
+from photofinish.data.compact import ManyNames
 from photofinish.data.listing import PARTS, Part
 from photofinish.runs.audits import DuplicateGroup, Duplicates
 
@@ -34,7 +35,7 @@ class Labelled:
         contents: SHA-256 of each picture's file, or None where the files are not known.
     """
 
-    ids: Sequence[str] | NDArray[np.str_]
+    ids: ManyNames
     labels: NDArray[np.int32]
     parts: NDArray[np.int8]
     classes: Sequence[str]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from photofinish.data.compact import ManyNames
 from photofinish.data.decode import Encoding
 from photofinish.runs.audits import Oddity
 
@@ -82,8 +82,8 @@ class Looks:
             counts[of(one)] += count
         return counts
 
-    def each(self, of: Callable[[Look], bool | float]) -> NDArray[Any]:
-        """Return a function's value of each picture, (pictures,)."""
+    def each(self, of: Callable[[Look], Any]) -> NDArray[Any]:
+        """Return a function's value of each picture, (pictures,), or values, (pictures, values)."""
         of_different: NDArray[Any] = np.array([of(one) for one in self._number])
         of_all: NDArray[Any] = of_different[np.asarray(self._numbers)]
         return of_all
@@ -123,9 +123,7 @@ def _kind(mode: str) -> str:
     return "CMYK" if mode == "CMYK" else _KINDS.get(mode, "colour")
 
 
-def oddities(
-    ids: Sequence[str] | NDArray[np.str_], looks: Looks, structures: NDArray[np.float32], image_size: int
-) -> list[Oddity]:
+def oddities(ids: ManyNames, looks: Looks, structures: NDArray[np.float32], image_size: int) -> list[Oddity]:
     """Name what sets pictures apart from the others of their set.
 
     A side is odd that is four times as long, or a quarter as long, as the median; proportions are that differ from the
@@ -150,22 +148,16 @@ _Found = Iterator[tuple[str, str, NDArray[np.bool_]]]
 
 
 def _by_kind(looks: Looks) -> _Found:
+    kinds = looks.each(lambda one: str(one.kind))
     for kind, _ in looks.counts(lambda one: one.kind).most_common()[1:]:
         if kind is not None:
-            yield kind, _KIND_WORDS[kind], looks.each(functools.partial(_is_of_kind, kind=kind))
-
-
-def _is_of_kind(one: Look, kind: str) -> bool:
-    return one.kind == kind
+            yield kind, _KIND_WORDS[kind], kinds == kind
 
 
 def _by_property(looks: Looks) -> _Found:
-    for name, words in _PROPERTIES.items():
-        yield name, words, looks.each(functools.partial(_has_property, name=name))
-
-
-def _has_property(one: Look, name: str) -> bool:
-    return name in one.properties
+    holds = looks.each(lambda one: [name in one.properties for name in _PROPERTIES])
+    for column, (name, words) in enumerate(_PROPERTIES.items()):
+        yield name, words, holds[:, column]
 
 
 def _by_size(looks: Looks, image_size: int) -> _Found:
@@ -189,5 +181,5 @@ def _by_size(looks: Looks, image_size: int) -> _Found:
         yield "enlarged", f"smaller than the {image_size} pixels at which models see them", enlarged
 
 
-def _listed(ids: Sequence[str] | NDArray[np.str_], holds: NDArray[np.bool_]) -> tuple[str, ...]:
+def _listed(ids: ManyNames, holds: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(str(ids[place]) for place in np.flatnonzero(holds)[:MOST_LISTED].tolist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,11 +23,12 @@ from photofinish.data.audit.duplicates import (
 )
 from photofinish.data.audit.groups import COMPLETE, Labelled, describe_duplicates, numbers_of_groups
 from photofinish.data.audit.perceptual import THUMBNAIL, Thumbnails
+from photofinish.data.compact import ManyNames
 from photofinish.runs.audits import Duplicates
 from photofinish.storage import require_free_space
 from photofinish.storage.progress import Progress
 
-Propose = Callable[[Sequence[str] | NDArray[np.str_]], Places]
+Propose = Callable[[ManyNames], Places]
 """Given the names of the pictures, returns places (pairs, 2) of those that are alike by other means than hashes."""
 
 _DIGEST_BYTES = 16
