@@ -59,6 +59,21 @@ def test_predictions_stay_and_the_statistics_are_those_of_every_layers_inputs(ba
         np.testing.assert_allclose(np.array(layer.moving_variance.value), inputs.var((0, 1, 2)), rtol=1e-3)
 
 
+def test_a_second_network_is_unfolded_by_the_program_of_the_first(
+    batches: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOFINISH_CACHE", str(tmp_path))
+    monkeypatch.delenv("PHOTOFINISH_COMPILATION_CACHE", raising=False)
+    expected, *others = [network() for _ in range(3)]
+    unfold(expected, as_they_are, batches)
+    for model in others:
+        unfold(model, as_they_are, batches, "this network")
+        for one, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+    kept = list((tmp_path / "traced").iterdir()) if backend.active() == "jax" else [None]
+    assert len(kept) == 1
+
+
 def test_in_training_the_network_is_near_its_predictions_afterwards_and_was_not_before(batches: list[Any]) -> None:
     model = network()
     everything = np.concatenate(batches).astype(np.float32)

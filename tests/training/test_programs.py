@@ -14,10 +14,12 @@ from photofinish import backend
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.models import Entrant, Head, build_with_initial_values
+from photofinish.models.facts import network_facts
+from photofinish.models.inference import Predictor
 from photofinish.models.scaling import OWN
 from photofinish.runs import unheard
 from photofinish.training import train_entrant
-from photofinish.training.programs import program_facts
+from photofinish.training.programs import program_facts, statistics_facts
 
 Few = Callable[[int], PreparedData]
 
@@ -53,34 +55,36 @@ def settings_with(**changes: Any) -> TrainingSettings:
     return TrainingSettings.of({"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "ema_decay": 0.9, **changes})
 
 
-def trained_weights(few: Few, seed: int, name: str = "mine", traced: list[str] | None = None) -> list[Any]:
+def trained_weights(
+    few: Few, seed: int, name: str = "mine", traced: list[str] | None = None, **changes: Any
+) -> list[Any]:
     one = entrant(seed, traced=traced)
     if traced is not None:
         traced.clear()
-    settings = settings_with(reestimate_statistics="never")
+    settings = settings_with(**{"reestimate_statistics": "never", **changes})
     train_entrant(one, name, few(20), 8, settings, seed, record=lambda _: None, notify=unheard)
     return [np.asarray(value) for value in one.model.get_weights()]
 
 
-def test_a_second_seed_traces_prediction_only(few: Few, cache: Path) -> None:
+def test_a_second_seed_traces_nothing(few: Few, cache: Path) -> None:
     calls: list[list[str]] = [[], []]
     for seed, traced in enumerate(calls):
-        trained_weights(few, seed, traced=traced)
-    assert len(list(cache.iterdir())) == 1
-    # Once in the training step, once in prediction; and once in prediction.
-    assert [len(traced) for traced in calls] == [2, 1]
+        trained_weights(few, seed, traced=traced, reestimate_statistics="always")
+    # The training step, prediction, and BatchNormalization's averages.
+    assert [len(traced) for traced in calls] == [3, 0]
+    assert len(list(cache.iterdir())) == 3
 
 
 def test_a_seed_that_finds_its_step_trains_to_the_same_bits_as_one_that_traces_it(
     few: Few, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained_weights(few, 0)
-    found = trained_weights(few, 1)
+    trained_weights(few, 0, reestimate_statistics="always")
+    found = trained_weights(few, 1, reestimate_statistics="always")
     for path in cache.iterdir():
         path.unlink()
-    traced = trained_weights(few, 1)
+    traced = trained_weights(few, 1, reestimate_statistics="always")
     monkeypatch.setenv("PHOTOFINISH_COMPILATION_CACHE", "off")
-    ordinary = trained_weights(few, 1)
+    ordinary = trained_weights(few, 1, reestimate_statistics="always")
     for one, other, plain in zip(found, traced, ordinary, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one, plain)
@@ -100,7 +104,8 @@ def test_a_seed_takes_the_programs_that_the_one_before_it_needed(few: Few, monke
     for seed in (0, 1, 1):
         backend.foreseen.begin(lambda: "a cell")
         weights.append(trained_weights(few, seed))
-    assert taken == [False, True, True]
+    # The step, and what predicts, which is not needed before it.
+    assert taken == [False, False, True, False, True, False]
     monkeypatch.setenv("PHOTOFINISH_COMPILATION_CACHE", "off")
     for one, other, plain in zip(*weights[1:], trained_weights(few, 1), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -126,3 +131,33 @@ def test_what_decides_a_program_decides_where_it_is_kept() -> None:
         facts(entrant(0), optimizer="sgd"),
     ]
     assert len({same, *others}) == 6
+
+
+def test_what_is_frozen_decides_how_averages_are_estimated() -> None:
+    one = entrant(0)
+    program = program_facts(one, one.model, "mine", 8, settings_with())
+    trained = statistics_facts(program, one.model)
+    one.model.get_layer("bn").trainable = False
+    frozen = statistics_facts(program, one.model)
+    assert program is not None
+    assert len({program, trained, frozen}) == 3
+    assert statistics_facts(None, one.model) is None
+
+
+def test_a_program_that_predicts_is_traced_once_and_takes_the_weights_it_is_given(cache: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype(np.uint8)
+    found = []
+    for seed in (0, 1):
+        traced: list[str] = []
+        one = entrant(seed, traced=traced)
+        traced.clear()
+        expected = np.asarray(one.model(pictures.astype(np.float32), training=False))
+        traced.clear()
+        kept_as = network_facts(one, one.model, "mine", 8)
+        predictor = Predictor(one.model, lambda x: keras.ops.cast(x, "float32"), 8, 6, kept_as=kept_as)
+        logits = predictor(pictures, np.arange(6)).logits
+        np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+        found.append((len(traced), logits))
+    assert [calls for calls, _ in found] == [1, 0]
+    assert not np.allclose(found[0][1], found[1][1])
+    assert len(list(cache.iterdir())) == 1

@@ -98,13 +98,16 @@ class AssigningProgram(Generic[Outputs]):
         return outputs, compilation
 
 
-def compile_reading(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., Outputs]:
+def compile_reading(
+    step: Callable[..., Outputs], variables: Sequence[Any], kept_as: str | None
+) -> Callable[..., Outputs]:
     """Compile a step that only reads variables, as `photofinish.backend.compiled` says."""
     pure = functional(step, variables)
-    program = Program(lambda values, arguments: pure(values, arguments)[0], None)
+    # Without gradients it is compiled before another process would be half done.
+    program = Program(lambda values, arguments: pure(values, arguments)[0], kept_as, most=0)
 
     def call(*arguments: Any) -> Outputs:
-        outputs: Outputs = program([variable.value for variable in variables], arguments)
+        outputs: Outputs = program(values_of(variables), arguments)
         return outputs
 
     return call

@@ -89,7 +89,7 @@ def compiled(
     """
     name = active()
     if name == "jax":
-        return AssigningProgram(step, variables, kept_as) if assigns else compile_reading(step, variables)
+        return AssigningProgram(step, variables, kept_as) if assigns else compile_reading(step, variables, kept_as)
     if name == "tensorflow":
         import tensorflow
 

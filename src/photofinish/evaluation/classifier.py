@@ -14,6 +14,7 @@ from photofinish.data.augment import resize
 from photofinish.data.decode import UnreadablePictureError, decode, fit
 from photofinish.errors import DataError
 from photofinish.evaluation.calibration import stored_temperature
+from photofinish.models.facts import network_facts
 from photofinish.models.inference import MANY, Predictor
 from photofinish.models.saved import load
 from photofinish.runs import RunFolder
@@ -52,6 +53,7 @@ class Classifier:
         self.image_size = manifest.image_size
         self.temperature = (saved == folder.checkpoints and stored_temperature(folder)) or 1.0
         self._stored_size = stored_size
+        self._kept_as = network_facts(entrant, self.model, manifest.name, self.image_size)
         self._predictors: dict[int, Predictor] = {}
 
     def probabilities(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -71,7 +73,7 @@ class Classifier:
         largest = 1 if len(decoded) == 1 else MANY
         if largest not in self._predictors:
             prepare = functools.partial(resize, size=self.image_size)
-            self._predictors[largest] = Predictor(self.model, prepare, self.image_size, largest)
+            self._predictors[largest] = Predictor(self.model, prepare, self.image_size, largest, kept_as=self._kept_as)
         predicted = self._predictors[largest](np.stack(decoded), np.arange(len(decoded)))
         return np.asarray(softmax(predicted.logits.astype(np.float64) / self.temperature, axis=1))
 

@@ -14,6 +14,7 @@ from photofinish.data.augment import resize
 from photofinish.data.listing import Listing
 from photofinish.data.sources import read_source
 from photofinish.errors import DataError, SettingsError, TrainingError
+from photofinish.models.facts import network_facts
 from photofinish.models.inference import Predictor
 from photofinish.models.saved import load
 from photofinish.runs import Notify, Predictions, RunFolder, RunRecord, StageEvent
@@ -139,5 +140,6 @@ def predict_saved(folder: RunFolder, data: PreparedData, split: str, *, own_mode
     """
     entrant, manifest = load(folder.checkpoints, own_model=own_model)
     prepare = functools.partial(resize, size=manifest.image_size)
-    predictor = Predictor(entrant.model, prepare, manifest.image_size, len(data.splits[split]))
+    kept_as = network_facts(entrant, entrant.model, manifest.name, manifest.image_size)
+    predictor = Predictor(entrant.model, prepare, manifest.image_size, len(data.splits[split]), kept_as=kept_as)
     return predict_split(predictor, data, split, lambda *_: None)[0]

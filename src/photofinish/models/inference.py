@@ -54,6 +54,7 @@ class Predictor:
         image_size: Height and width the model sees, which limits the batch.
         examples: Number of pictures in the largest set to come, which limits the batch too.
         one_at_a_time: Begin no batch before the logits of the last one are there, to time each alone.
+        kept_as: What decides the program besides shapes, in words, as for `backend.compiled`.
 
     Attributes:
         batch_size: Pictures in a batch.
@@ -68,6 +69,7 @@ class Predictor:
         examples: int,
         *,
         one_at_a_time: bool = False,
+        kept_as: str | None = None,
     ) -> None:
         self.batch_size = evaluation_batch_size(image_size, examples)
         self._in_flight = 1 if one_at_a_time else 2
@@ -75,7 +77,8 @@ class Predictor:
         def step(images: Any) -> Any:
             return keras.ops.cast(model(prepare(images), training=False), "float32")
 
-        self._step = backend.compiled(step, model.variables, assigns=False)
+        kept_as = None if kept_as is None else f"prediction of {kept_as}"
+        self._step = backend.compiled(step, model.variables, assigns=False, kept_as=kept_as)
         self._seconds: list[float] = []
         self.from_cache = False
 

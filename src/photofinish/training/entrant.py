@@ -13,6 +13,7 @@ from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.models import OWN, RANDOM, Anatomy, Entrant, anatomy, count_trainable_parameters, split_head
+from photofinish.models.facts import network_facts
 from photofinish.runs import EpochRecord, Notify
 from photofinish.training.checkpointing import Keeper
 from photofinish.training.features import Features
@@ -96,14 +97,16 @@ def train_entrant(  # noqa: PLR0913  # as `train`
     model, features, feature_seconds = entrant.model, None, 0.0
     if settings.train == "head":
         network, model = split_head(entrant)
-        features = Features(network, name, data, image_size, notify)
+        kept_as = network_facts(entrant, network, name, image_size)
+        features = Features(network, name, data, image_size, notify, kept_as)
         data, times = features.of(SEEN_IN_TRAINING)
         feature_seconds = times["train"].seconds
     layers = anatomy_for(entrant, model, name, settings)
+    program = program_facts(entrant, model, name, image_size, settings)
     unfolds = entrant.weights not in {RANDOM, OWN} and is_folded(model)
     if unfolds:
         pictures = first_batches(data, settings.pictures_at_once, seed)
-        unfold(model, functools.partial(resize, size=image_size), pictures)
+        unfold(model, functools.partial(resize, size=image_size), pictures, program)
 
     def record_with_features(epoch: EpochRecord) -> None:
         own = feature_seconds if epoch.epoch == 1 else 0.0
@@ -120,7 +123,7 @@ def train_entrant(  # noqa: PLR0913  # as `train`
         record=record_with_features,
         notify=notify,
         show=show,
-        program=program_facts(entrant, model, name, image_size, settings),
+        program=program,
         keeper=keeper,
         best=best,
     )

@@ -58,10 +58,20 @@ class Features:
         data: The pictures and their division.
         image_size: Height and width the network sees.
         notify: Is told of progress.
+        kept_as: What decides the network's programs besides shapes, in words, as for `backend.compiled`.
     """
 
-    def __init__(self, network: keras.Model, name: str, data: PreparedData, image_size: int, notify: Notify) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        name: str,
+        data: PreparedData,
+        image_size: int,
+        notify: Notify,
+        kept_as: str | None = None,
+    ) -> None:
         self.network, self.data, self.image_size, self.notify = network, data, image_size, notify
+        self._kept_as = kept_as
         self.folder = cache_folder("features") / _key(network, name, data, image_size)
         self.from_cache = True
         self._predictor: Predictor | None = None
@@ -114,7 +124,7 @@ class Features:
         if self._predictor is None:
             largest = max(len(indices) for indices in self.data.splits.values())
             prepare = functools.partial(resize, size=self.image_size)
-            self._predictor = Predictor(self.network, prepare, self.image_size, largest)
+            self._predictor = Predictor(self.network, prepare, self.image_size, largest, kept_as=self._kept_as)
         predicted = self._predictor(self.data.images, indices, notify)
         array[indices] = predicted.logits
         array.flush()

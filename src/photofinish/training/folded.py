@@ -30,7 +30,12 @@ def is_folded(model: keras.Model) -> bool:
     )
 
 
-def unfold(model: keras.Model, prepare: Callable[[Any], Any], batches: Sequence[NDArray[np.uint8]]) -> None:
+def unfold(
+    model: keras.Model,
+    prepare: Callable[[Any], Any],
+    batches: Sequence[NDArray[np.uint8]],
+    kept_as: str | None = None,
+) -> None:
     """Give every BatchNormalization the statistics of its real inputs without changing what the network predicts.
 
     With the inputs' mean m and variance v in place of the old m0 and v0, `gamma * sqrt((v + e) / (v0 + e))` and
@@ -41,6 +46,7 @@ def unfold(model: keras.Model, prepare: Callable[[Any], Any], batches: Sequence[
         model: A functional network; its BatchNormalizations are changed.
         prepare: Applied to each batch on the device before the model.
         batches: Training pictures, each (batch, height, width, 3), all of one shape.
+        kept_as: What decides the network's programs besides shapes, in words, as for `backend.compiled`.
     """
     layers = _normalisations(model)
     probe = keras.Model(model.input, [layer.input for layer in layers])
@@ -50,7 +56,8 @@ def unfold(model: keras.Model, prepare: Callable[[Any], Any], batches: Sequence[
         return [(ops.mean(x, axis=(0, 1, 2)), ops.mean(ops.square(x), axis=(0, 1, 2))) for x in outputs]
 
     with backend.no_gradient():
-        compiled = backend.compiled(step, probe.variables, assigns=False)
+        kept_as = None if kept_as is None else f"statistics of {kept_as}"
+        compiled = backend.compiled(step, probe.variables, assigns=False, kept_as=kept_as)
         sums = [[np.zeros(layer.moving_mean.shape), np.zeros(layer.moving_mean.shape)] for layer in layers]
         for images in batches:
             for total, statistics in zip(sums, compiled(images), strict=True):

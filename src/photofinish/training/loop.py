@@ -35,7 +35,7 @@ from photofinish.training.moving_averages import REESTIMATION_EXAMPLES, WeightAv
 from photofinish.training.nonfinite import Guard, Shown, require_few
 from photofinish.training.optimizers import build_optimizer
 from photofinish.training.parts import SHOWN, Learner
-from photofinish.training.programs import step_facts
+from photofinish.training.programs import statistics_facts, step_facts
 from photofinish.training.schedules import learning_rate
 from photofinish.training.stages import Conditions, Stage, stages_of
 from photofinish.training.step import compile_step
@@ -222,7 +222,7 @@ class Trainer:
             self.prepare, size_seen = _as_they_are, 1
         largest = max(len(data.splits["validation"]), len(data.splits["test"]))
         self.program = program
-        self.predictor = Predictor(model, self.prepare, size_seen, largest)
+        self.predictor = Predictor(model, self.prepare, size_seen, largest, kept_as=program)
         self.course = Course(lowers_rate=lowers_rate)
         self.clock = self.course.clock
         self.is_compiled = False
@@ -390,7 +390,8 @@ class Trainer:
             ends.append(time.perf_counter())
             self.notify(StageEvent(stage="re-estimating", done=done, total=len(pictures)))
 
-        reestimated = reestimate_statistics(self.model, self.prepare, pictures, notify)
+        kept_as = statistics_facts(self.program, self.model)
+        reestimated = reestimate_statistics(self.model, self.prepare, pictures, notify, kept_as)
         self.reestimation_compile_seconds = beyond_ordinary(np.diff(ends))
         return reestimated
 

@@ -78,6 +78,7 @@ def reestimate_statistics(
     prepare: Callable[[Any], Any],
     batches: Iterable[NDArray[np.uint8]],
     notify: Callable[[int], None],
+    kept_as: str | None = None,
 ) -> bool:
     """Replace BatchNormalization's moving averages by the mean over batches of training pictures.
 
@@ -90,6 +91,7 @@ def reestimate_statistics(
         prepare: Applied to each batch on the device before the model.
         batches: Training pictures, each (batch, height, width, 3), all of one shape.
         notify: Is told how many batches are done.
+        kept_as: As for `backend.compiled`.
 
     Returns:
         Whether the network has any such averages.
@@ -112,7 +114,7 @@ def reestimate_statistics(
 
     count = 0
     with _without_dropout(model), backend.no_gradient():
-        compiled = backend.compiled(step, model.variables)
+        compiled = backend.compiled(step, model.variables, kept_as=kept_as)
         for images in batches:
             for total, statistic in zip(sums, compiled(images), strict=True):
                 np.add(total, ops.convert_to_numpy(statistic), out=total)
