@@ -3,10 +3,10 @@
 Command: `python benchmarks/timm_parity.py [--variants b0 s] [--write-reference]`
 
 Needs torch, timm, keras and jax in one environment. timm imports torchvision, which is not used. For every variant a
-state of random weights (`tests/models/timm_state.py`) is loaded into timm's model and, as a `.safetensors` file through
-`weights=PATH`, into ours; both predict the same pictures at 64 and 131 pixels. The mean and deviation of every weight
-set in our catalog are compared with timm's. Writes `benchmarks/results/<date>-timm-parity.json`;
-`--write-reference` also writes what the tests compare with, `tests/models/timm/*.json`.
+state of random weights (`tests/catalog/timm_state.py`) is loaded into timm's model and, as a `.safetensors` file
+through `weights=PATH`, into ours; both predict the same pictures at 64 and 131 pixels. The mean and deviation of every
+weight set in our catalog are compared with timm's. Writes `benchmarks/results/<date>-timm-parity.json`;
+`--write-reference` also writes what the tests compare with, `tests/catalog/timm/*.json`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from photofinish import backend  # noqa: E402  # as above
 
 backend.select("jax")
 
-from photofinish.models import CATALOG, EfficientNetV2  # noqa: E402  # the backend comes first
+from photofinish.catalog import CATALOG  # noqa: E402  # the backend comes first
+from photofinish.models import EfficientNetV2  # noqa: E402  # as above
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-REFERENCES = REPOSITORY / "tests" / "models" / "timm"
+REFERENCES = REPOSITORY / "tests" / "catalog" / "timm"
 VARIANTS = ("b0", "b1", "b2", "b3", "s", "m", "l", "xl")
 REFERENCE_VARIANTS = ("b0", "s")
 SIZES, CLASSES = (64, 131), 10
@@ -44,7 +45,7 @@ SIZES, CLASSES = (64, 131), 10
 
 def shared_state() -> types.ModuleType:
     """Load the tests' generator of weights, which is on no search path."""
-    path = REPOSITORY / "tests" / "models" / "timm_state.py"
+    path = REPOSITORY / "tests" / "catalog" / "timm_state.py"
     specification = importlib.util.spec_from_file_location("timm_state", path)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)

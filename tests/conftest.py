@@ -64,7 +64,7 @@ def computations() -> ModuleType:
 @pytest.fixture(scope="session")
 def timm_state() -> ModuleType:
     """Random weights under timm's names."""
-    return load_module("models/timm_state.py")
+    return load_module("catalog/timm_state.py")
 
 
 @pytest.fixture(scope="session")

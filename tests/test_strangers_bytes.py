@@ -24,12 +24,12 @@ import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from photofinish.catalog.keras_files import open_keras_archive, open_keras_h5
+from photofinish.catalog.tensor_files import open_tensors
 from photofinish.config import TrainingSettings, read_settings_file
 from photofinish.data.decode import UnreadablePictureError, decode, quiet
 from photofinish.data.pickles import read_pickle
 from photofinish.errors import PhotofinishError
-from photofinish.models.keras_files import open_keras_archive, open_keras_h5
-from photofinish.models.tensor_files import open_tensors
 from photofinish.report.figures.svg import label
 from photofinish.report.names import printable, shortened
 from photofinish.runs import EpochRecord, Predictions, RunRecord, StudyFolder, append_epoch, read_epochs

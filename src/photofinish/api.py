@@ -16,7 +16,6 @@ from photofinish.config.memory import Probed
 from photofinish.data import Progress
 from photofinish.data.sources import KNOWN_SOURCES
 from photofinish.errors import DataError, PhotofinishError, SettingsError
-from photofinish.report import write_report
 from photofinish.report.memory import in_words
 from photofinish.runs import RunFolder, RunRecord, StudyFolder, cell_name
 from photofinish.runs.benchmark import BenchmarkRecord
@@ -98,6 +97,9 @@ def compare(  # noqa: PLR0913  # what every comparison is asked for, all but two
     race = _race(models, data, recipe, seeds, backend, settings, command)
     every = CheckpointEvery.parse(checkpoint_every)
     folder, results, records = run_race(race, Path(output) if output else None, observer_for, progress, every)
+    # Not before the race: the first model would train a second later.
+    from photofinish.report.page import write_report
+
     with only_one(folder.path):
         write_report(folder)
     failed = [f"{one.settings.model} seed {one.settings.seed}" for one in records if one.status == "failed"]
@@ -213,6 +215,8 @@ def join(studies: Sequence[str | Path], output: str | Path, *, command: str = ""
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
+    from photofinish.report.page import write_report  # as in `compare`
+
     target = Path(output)
     sources = [Path(study) for study in studies]
     require_joinable_into(target, sources)

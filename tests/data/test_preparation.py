@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from PIL import Image
 
 from photofinish.config.settings import DataSettings
@@ -39,6 +40,26 @@ def test_the_digits_are_prepared_as_published(cache: Path) -> None:
     assert data.labels[:10].tolist() == list(range(10))
     assert (data.record.train, data.record.validation, data.record.test) == (1151, 287, 359)
     assert data.record.fingerprint == "2634c21bb95cbadaa9ea98e3d48a4f1085f20e3f966f3b6516473483f7da52f7"
+
+
+def test_the_digits_are_taken_from_scikit_learn_once_and_again_where_what_was_kept_is_damaged(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+    load = sklearn.datasets.load_digits
+    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: (asked.append(None), load())[1])
+    first = prepare(settings("digits"), cache=cache)
+    (kept,) = (cache / "digits").iterdir()
+    content = kept.read_bytes()
+    others = {"cut off": content[:-100], "a byte": content[:500] + b"?" + content[501:], "another": b"no archive"}
+    assert prepare(settings("digits"), cache=cache).record == first.record
+    assert len(asked) == 1
+    for damaged in others.values():
+        kept.write_bytes(damaged)
+        assert prepare(settings("digits"), cache=cache).record == first.record
+    np.savez_compressed(kept, greys=np.zeros((5, 8, 8)), labels=np.zeros(5, np.int32))
+    assert prepare(settings("digits"), cache=cache).record == first.record
+    assert len(asked) == 5
 
 
 def test_pictures_of_one_small_size_are_stored_as_they_are(pets: Path, cache: Path) -> None:

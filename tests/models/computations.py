@@ -23,12 +23,13 @@ backend.select()
 import keras  # noqa: E402  # the backend comes first
 from keras import ops  # noqa: E402  # as above
 
+from photofinish.catalog.scaling import OWN as OWN_SCALING  # noqa: E402  # as above
+from photofinish.catalog.variants import Stage  # noqa: E402  # as above
 from photofinish.config import TrainingSettings  # noqa: E402  # as above
 from photofinish.data import PreparedData  # noqa: E402  # as above
 from photofinish.data.augment import Augmentation, augment, augmentation_draws, mix, resize  # noqa: E402  # as above
 from photofinish.models import Entrant, Head, build, build_with_initial_values  # noqa: E402  # as above
-from photofinish.models.efficientnetv2 import Stage, _fused_block, _mbconv_block  # noqa: E402  # as above
-from photofinish.models.scaling import OWN as OWN_SCALING  # noqa: E402  # as above
+from photofinish.models.efficientnetv2 import _fused_block, _mbconv_block  # noqa: E402  # as above
 from photofinish.runs import unheard  # noqa: E402  # as above
 from photofinish.runs.records import DataRecord  # noqa: E402  # as above
 from photofinish.training import train, train_entrant  # noqa: E402  # as above

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from photofinish import backend
+from photofinish.catalog.scaling import BY_128, IMAGENET
 from photofinish.models import Head, build, build_with_initial_values
-from photofinish.models.scaling import BY_128, IMAGENET
 
 THEIRS = {
     "b0": keras.applications.EfficientNetV2B0,

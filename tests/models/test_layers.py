@@ -11,8 +11,8 @@ import pytest
 from keras import ops
 
 from photofinish import backend
+from photofinish.catalog import find
 from photofinish.models import StochasticDepth, all_layers, build_with_initial_values
-from photofinish.models.catalog import find
 from photofinish.models.layers import (
     FAST_LAYERS,
     PACKAGE,

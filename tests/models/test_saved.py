@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from photofinish.catalog.scaling import CAFFE
 from photofinish.errors import WeightsError
 from photofinish.models import Entrant, Head, build
 from photofinish.models.saved import MANIFEST, TENSORS, load, saving
-from photofinish.models.scaling import CAFFE
 
 CLASSES = ("ash", "birch", "cedar")
 HEAD = Head(3, 0.1, 6)

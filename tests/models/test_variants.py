@@ -11,9 +11,10 @@ import keras
 import pytest
 
 from photofinish import models
+from photofinish.catalog import CATALOG
+from photofinish.catalog.variants import VARIANTS
 from photofinish.errors import SettingsError
-from photofinish.models import CATALOG, Description, Head, StochasticDepth, build, describe
-from photofinish.models.efficientnetv2 import VARIANTS
+from photofinish.models import Description, Head, StochasticDepth, build, describe
 
 # Total and trainable parameters with 1000 classes (keras.applications and the official code); for EfficientNetV2 the
 # multiply-accumulates that the paper's table 7 and the official code print, in units of 10^9, with the digits given.

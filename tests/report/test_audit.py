@@ -5,10 +5,10 @@ from types import ModuleType
 
 import pytest
 
-from photofinish.report import write_report
 from photofinish.report.audit import audit_section, findings, section_of
 from photofinish.report.audit_text import render_audit
 from photofinish.report.material import Material
+from photofinish.report.page import write_report
 from photofinish.runs import AuditRecord, StudyFolder
 from photofinish.runs.audits import ClassCount, Duplicates
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from photofinish.report import write_report
+from photofinish.report.page import write_report
 
 PROBE = """<script>{
 document.querySelector('.sortable thead th:last-child button').click();

@@ -9,11 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from photofinish.report import write_report
 from photofinish.report.calibration import _worse_notes, calibration_notes, calibration_table, section
 from photofinish.report.markdown import render_markdown
 from photofinish.report.material import Material
-from photofinish.report.page import render_page
+from photofinish.report.page import render_page, write_report
 from photofinish.runs import Predictions, StudyFolder
 from photofinish.study.results import Results
 

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from photofinish.report import write_report
 from photofinish.report.evidence import walls_of
+from photofinish.report.page import write_report
 from photofinish.runs import AuditRecord, StudyFolder
 from photofinish.runs.audits import LabelSuspect
 from photofinish.study.cells import read_plan

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photofinish.report import write_report
 from photofinish.report.material import Material
 from photofinish.report.mistakes import section
+from photofinish.report.page import write_report
 from photofinish.report.thumbnails import Thumbnails
 from photofinish.runs import Pictures, StudyFolder
 from photofinish.study.gallery import choose

@@ -13,10 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from photofinish.config import DataSettings, TrainingSettings
-from photofinish.report import write_report
 from photofinish.report.markdown import escaped, render_markdown
 from photofinish.report.material import Material
-from photofinish.report.page import render_page
+from photofinish.report.page import render_page, write_report
 from photofinish.report.recipe import DATA_WORDS, TRAINING_WORDS
 from photofinish.report.tables import models_table
 from photofinish.runs import StudyFolder

@@ -9,9 +9,10 @@ from types import ModuleType
 
 import pytest
 
-from photofinish.report import readings, write_report
+from photofinish.report import readings
 from photofinish.report.charts import accuracy_by_time
 from photofinish.report.material import Material
+from photofinish.report.page import write_report
 from photofinish.runs import RunRecord, StudyFolder
 
 

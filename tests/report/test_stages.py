@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photofinish.report import write_report
 from photofinish.report.material import Material
+from photofinish.report.page import write_report
 from photofinish.report.stages import sheets, stages_table
 from photofinish.runs import StudyFolder
 from photofinish.study.contact_sheet import GAP, TILE, write_sheet

@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from photofinish.report import write_report
 from photofinish.report.figures.bars import Bar, Part, stacked_bars
 from photofinish.report.material import Material
+from photofinish.report.page import write_report
 from photofinish.report.tables import MISSING
 from photofinish.report.times import PARTS, cells_table, machine_note, models_table, spent, waited
 from photofinish.runs import InterruptionRecord, LoadRecord, RunRecord, StudyFolder

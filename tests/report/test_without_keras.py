@@ -20,7 +20,7 @@ sys.meta_path.insert(0, Forbidden())
 ANALYSE = """
 import sys
 from pathlib import Path
-from photofinish.report import write_report
+from photofinish.report.page import write_report
 from photofinish.runs import StudyFolder
 from photofinish.study.assumptions import Given, assumptions, measured_in
 from photofinish.study.cells import read_cells, read_plan

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import photofinish as pf
+from photofinish.catalog.manifest import TENSORS
 from photofinish.config import CellSettings, DataSettings, TrainingSettings
 from photofinish.data import PreparedData, prepare
 from photofinish.data.augment import resize
 from photofinish.errors import SettingsError
-from photofinish.models.manifest import TENSORS
 from photofinish.models.saved import load
 from photofinish.runs import Predictions, RunFolder, RunRecord, StageEvent, read_epochs
 from photofinish.study.cell import run_cell

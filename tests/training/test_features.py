@@ -12,11 +12,11 @@ import keras
 import numpy as np
 import pytest
 
+from photofinish.catalog.scaling import OWN
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.models import Entrant, Head, build_with_initial_values, split_head
 from photofinish.models.inference import Predictor
-from photofinish.models.scaling import OWN
 from photofinish.runs import EpochRecord, StageEvent, unheard
 from photofinish.training import Trained, train_entrant
 from photofinish.training.features import Features

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import pytest
 
+from photofinish.catalog import CATALOG
+from photofinish.catalog.scaling import OWN as OWN_SCALING
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.errors import SettingsError
 from photofinish.models import (
-    CATALOG,
     OWN,
     Entrant,
     Head,
@@ -26,7 +27,6 @@ from photofinish.models import (
     split_head,
 )
 from photofinish.models.layers import StochasticDepth
-from photofinish.models.scaling import OWN as OWN_SCALING
 from photofinish.runs import EpochRecord, unheard
 from photofinish.training import loop, train_entrant
 from photofinish.training.freezing import Freezing, rates_below

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from photofinish import backend
+from photofinish.catalog.scaling import OWN
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.models import Entrant, Head, build_with_initial_values
 from photofinish.models.facts import network_facts
 from photofinish.models.inference import Predictor
-from photofinish.models.scaling import OWN
 from photofinish.runs import unheard
 from photofinish.training import train_entrant
 from photofinish.training.programs import program_facts, statistics_facts

@@ -12,11 +12,11 @@ import pytest
 from scipy.special import log_softmax
 
 from photofinish import backend
+from photofinish.catalog.scaling import OWN as OWN_SCALING
 from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData, epoch_order
 from photofinish.data.augment import Augmentation, augmentation_draws, mix
 from photofinish.models import Entrant, Head, anatomy, build
-from photofinish.models.scaling import OWN as OWN_SCALING
 from photofinish.runs import EpochRecord, StageEvent, unheard
 from photofinish.training import loop
 from photofinish.training.loop import train

@@ -67,7 +67,7 @@ def _predict_anew(
     folder: RunFolder, record: RunRecord, data: str, split: str, own_model: str | None
 ) -> tuple[Predictions, tuple[str, ...], str]:
     """Predict other pictures with the saved model; return also which they were, in words."""
-    from photofinish.models.manifest import read_manifest
+    from photofinish.catalog.manifest import read_manifest
     from photofinish.study.cell import choose_backend
 
     choose_backend(record.settings)

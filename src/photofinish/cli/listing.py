@@ -32,7 +32,7 @@ def describe(
 
 def models(as_json: JsonOption = False) -> None:
     """List the models that can race."""
-    from photofinish.models import CATALOG
+    from photofinish.catalog import CATALOG
 
     if as_json:
         rows = [

@@ -40,7 +40,7 @@ def report(
     """Compute a study's figures anew and write its report again; several studies are joined into one."""
     from photofinish import api
     from photofinish.errors import SettingsError
-    from photofinish.report import write_report
+    from photofinish.report.page import write_report
     from photofinish.runs import StudyFolder
     from photofinish.study.cells import read_plan
     from photofinish.study.collect import collect

@@ -34,7 +34,7 @@ def read_source(source: str, cache: Path, progress: Progress) -> Listing:
         DownloadError: An archive could not be fetched.
     """
     if source == "digits":
-        return read_digits()
+        return read_digits(cache)
     if source in CIFAR_ARCHIVES:
         return _read_archive(_fetch(source, cache, progress), cache, progress)
     path = Path(source).expanduser()

@@ -18,7 +18,6 @@ from photofinish.models.building import (  # noqa: E402
     all_layers,
     build,
 )
-from photofinish.models.catalog import CATALOG, find  # noqa: E402
 from photofinish.models.describe import (  # noqa: E402
     Description,
     StageRow,
@@ -30,10 +29,8 @@ from photofinish.models.describe import (  # noqa: E402
 from photofinish.models.initial_values import build_with_initial_values, generator  # noqa: E402
 from photofinish.models.layers import StochasticDepth  # noqa: E402
 from photofinish.models.parts import Anatomy, anatomy, parts, split_head  # noqa: E402
-from photofinish.models.weight_files import check_weights, deciding_file  # noqa: E402
 
 __all__ = [
-    "CATALOG",
     "HEAD_LAYERS",
     "OWN",
     "RANDOM",
@@ -50,13 +47,10 @@ __all__ = [
     "anatomy",
     "build",
     "build_with_initial_values",
-    "check_weights",
     "count_macs",
     "count_parameters",
     "count_trainable_parameters",
-    "deciding_file",
     "describe",
-    "find",
     "generator",
     "is_custom",
     "parts",

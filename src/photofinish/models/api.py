@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 
+from photofinish.catalog.variants import VARIANTS
 from photofinish.errors import SettingsError, nearest
 from photofinish.models.building import Head, build
-from photofinish.models.efficientnetv2 import VARIANTS
 
 
 def EfficientNetV2(  # noqa: N802  # networks are named like classes throughout the field

@@ -9,17 +9,17 @@ from typing import Any
 
 import keras
 
+from photofinish.catalog import Architecture, find, scaling
+from photofinish.catalog.scaling import Scaling
+from photofinish.catalog.weight_files import CLASSIFIER, open_weights
 from photofinish.config import is_custom
 from photofinish.config.names import OWN
 from photofinish.errors import SettingsError
-from photofinish.models import scaling
-from photofinish.models.catalog import Architecture, find
 from photofinish.models.custom import build_custom
 from photofinish.models.filling import LAYERS_WITHOUT_COUNTERPART, fill, named_variables
 from photofinish.models.initial_values import build_with_initial_values, keras_seeds
-from photofinish.models.layers import use_fast_layers
-from photofinish.models.scaling import Scaling
-from photofinish.models.weight_files import CLASSIFIER, open_weights
+from photofinish.models.layers import InputScaling, use_fast_layers
+from photofinish.models.networks import FEATURES
 
 HEAD_LAYERS = frozenset({"avg_pool", "top_dense", "top_dropout", CLASSIFIER})
 RANDOM = "random"
@@ -160,7 +160,7 @@ def _build_from_catalog(
 
         def assemble() -> keras.Model:
             inputs = keras.Input((image_size, image_size, 3), name="images")
-            outputs = head(architecture.features(convention.layer()(inputs)))
+            outputs = head(FEATURES[architecture.name](_scaled(inputs, convention)))
             return keras.Model(inputs, outputs, name=architecture.name)
 
         model = build_with_initial_values(assemble, seed)
@@ -174,6 +174,13 @@ def _build_from_catalog(
                 passed_over=LAYERS_WITHOUT_COUNTERPART,
             )
     return Entrant(model, convention, RANDOM if weights is None else str(weights), head.description)
+
+
+def _scaled(inputs: Any, convention: Scaling) -> Any:
+    scale = InputScaling(
+        convention.mean, convention.deviation, reverse_channels=convention.reverse_channels, name="input_scaling"
+    )
+    return scale(inputs)
 
 
 def _build_custom(  # as `build`

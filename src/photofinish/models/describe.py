@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
+from photofinish.catalog import CATALOG
 from photofinish.config import is_custom
 from photofinish.models.building import HEAD_LAYERS, Head, all_layers, build
-from photofinish.models.catalog import CATALOG
 
 HEAD_OPERATOR = "Pooling, dense"
 # Every element of their output is a sum over a window of the kernel. Attention and transposed convolutions differ.

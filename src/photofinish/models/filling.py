@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
 from photofinish import backend
+from photofinish.catalog.stored import Arrays
 from photofinish.errors import WeightsError
 
 # Layers that files hold for other classes, or for a scaling that our models do themselves.
 LAYERS_WITHOUT_COUNTERPART = frozenset({"predictions", "top_dense", "normalization", "rescaling"})
 NAMED_IN_MESSAGES = 5
-
-
-@dataclass(frozen=True)
-class StoredArray:
-    """An array in a file, not read yet.
-
-    Attributes:
-        shape: Its shape.
-        read: Reads it.
-    """
-
-    shape: tuple[int, ...]
-    read: Callable[[], NDArray[Any]]
-
-
-# By `layer/variable`, or by the variable's path in a network of nested layers.
-Arrays = Mapping[str, StoredArray]
 
 
 def fill(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import keras
 
+from photofinish.catalog import CATALOG
 from photofinish.config.names import OWN
 from photofinish.errors import SettingsError
 from photofinish.models.building import HEAD_LAYERS, Entrant, all_layers
-from photofinish.models.catalog import CATALOG
 
 POOLING = "avg_pool"
 # Someone's own network is cut into so many parts of about as many layers with weights each.

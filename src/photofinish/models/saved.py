@@ -16,13 +16,13 @@ import numpy as np
 import safetensors.numpy
 from keras import ops
 
+from photofinish.catalog.manifest import MANIFEST, TENSORS, SavedModel, read_manifest, verified_tensors
+from photofinish.catalog.tensor_files import open_tensors
 from photofinish.config import is_custom
 from photofinish.errors import WeightsError
 from photofinish.models.building import Entrant, Head, build
 from photofinish.models.describe import count_parameters
 from photofinish.models.filling import fill
-from photofinish.models.manifest import MANIFEST, TENSORS, SavedModel, read_manifest, verified_tensors
-from photofinish.models.tensor_files import open_tensors
 from photofinish.storage import require_free_space, write_json, writing
 from photofinish.storage.download import checksum
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photofinish import backend
+from photofinish.catalog import check_weights, find
 from photofinish.config import DataSettings
 from photofinish.config.settings import BackendName
 from photofinish.data import PreparedData, prepare
@@ -147,8 +148,6 @@ class _Asked:
     def check(self) -> None:
         """Refuse a model or weights that do not exist before an hour has been spent on the pictures."""
         backend.select(self.network.backend)
-        from photofinish.models import check_weights, find
-
         check_weights(find(self.network.model), self.network.weights, self.progress)
 
     @functools.cached_property

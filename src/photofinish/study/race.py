@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photofinish import backend
+from photofinish.catalog import check_weights, find
 from photofinish.config import DataSettings, TrainingSettings, is_custom, weights_by_model, weights_for
 from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.config.memory import AUTO, Probed
@@ -149,9 +150,6 @@ def check_models(race: Race, progress: Progress | None = None) -> None:
             f"two of the models {', '.join(race.models)} would share a folder; "
             "name each once, from files of different names"
         )
-    # These import Keras; only names and files are looked at here, whatever the backend of the cells.
-    from photofinish.models import check_weights, find
-
     for model in weights_by_model(race.training.weights or "") or ():
         # One that is not in this race may join it later, but it has to exist.
         find(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from photofinish.catalog import deciding_file, find
 from photofinish.config import TrainingSettings, is_custom, weights_for
 from photofinish.storage.download import checksum
 
@@ -16,8 +17,6 @@ def hash_sources(models: Sequence[str], training: TrainingSettings) -> dict[str,
         models: As they were asked for.
         training: Says which weights they begin with.
     """
-    from photofinish.models import deciding_file, find
-
     paths: dict[str, Path] = {}
     for model in models:
         if is_custom(model):

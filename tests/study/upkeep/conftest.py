@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from photofinish.models.manifest import MANIFEST, TENSORS, SavedModel
-from photofinish.models.scaling import HALF
+from photofinish.catalog.manifest import MANIFEST, TENSORS, SavedModel
+from photofinish.catalog.scaling import HALF
 from photofinish.runs import StudyFolder
 from photofinish.storage import write_json
 from photofinish.storage.download import checksum

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from photofinish.catalog.manifest import MANIFEST, TENSORS
 from photofinish.errors import StudyError
-from photofinish.models.manifest import MANIFEST, TENSORS
 from photofinish.runs import Predictions, StudyFolder
 from photofinish.study.upkeep.verify import check_folder
 

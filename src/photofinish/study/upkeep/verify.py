@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from photofinish.catalog.manifest import MANIFEST, read_manifest, verified_tensors
 from photofinish.config import CellSettings, Settings
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.evaluation.metrics import accuracy
@@ -161,8 +162,6 @@ def _check_predictions(path: Path, data: DataRecord, split: str) -> Iterator[Def
 
 def _require_model(folder: Path, record: RunRecord) -> None:
     """Refuse a trained network that is not the one that its manifest vouches for, or is of something else."""
-    from photofinish.models.manifest import MANIFEST, read_manifest, verified_tensors
-
     manifest = read_manifest(folder)
     verified_tensors(folder, manifest)
     said = (manifest.name, manifest.image_size, manifest.class_names)

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photofinish.catalog import scaling
+from photofinish.catalog.published import IMAGENET21K_CLASSES
+from photofinish.catalog.scaling import Scaling
+from photofinish.catalog.stored import Arrays, StoredArray
+from photofinish.catalog.variants import block_letters
 from photofinish.errors import WeightsError
-from photofinish.models import scaling
-from photofinish.models.efficientnetv2 import block_letters
-from photofinish.models.filling import Arrays, StoredArray
-from photofinish.models.published import IMAGENET21K_CLASSES
-from photofinish.models.scaling import Scaling
 from photofinish.storage import read_json
 
 CONFIGURATION = "config.json"

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from photofinish.catalog.architectures import CATALOG, Architecture
+from photofinish.catalog.keras_files import open_keras_archive, open_keras_h5
+from photofinish.catalog.manifest import MANIFEST, TENSORS, read_manifest, verified_tensors
+from photofinish.catalog.scaling import Scaling
+from photofinish.catalog.stored import Arrays
+from photofinish.catalog.tensor_files import open_tensors
+from photofinish.catalog.timm_files import MARK, from_timm, timm_scaling
 from photofinish.errors import SettingsError, WeightsError, nearest
-from photofinish.models.catalog import CATALOG, Architecture
-from photofinish.models.filling import Arrays
-from photofinish.models.keras_files import open_keras_archive, open_keras_h5
-from photofinish.models.manifest import MANIFEST, TENSORS, read_manifest, verified_tensors
-from photofinish.models.scaling import Scaling
-from photofinish.models.tensor_files import open_tensors
-from photofinish.models.timm_files import MARK, from_timm, timm_scaling
 from photofinish.runs import RunFolder
 from photofinish.storage.progress import Progress
 

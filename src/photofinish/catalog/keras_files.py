@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from photofinish.catalog.stored import Arrays, StoredArray
 from photofinish.errors import DataError, WeightsError
-from photofinish.models.filling import Arrays, StoredArray
 from photofinish.storage.archives import Limits, extract
 
 DEEPEST = 8

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from photofinish.catalog.scaling import Scaling
 from photofinish.config import Settings
 from photofinish.errors import WeightsError
-from photofinish.models.scaling import Scaling
 from photofinish.storage import read_json
 from photofinish.storage.download import checksum
 

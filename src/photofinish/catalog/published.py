@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from photofinish.models import scaling
-from photofinish.models.scaling import Scaling
+from photofinish.catalog import scaling
+from photofinish.catalog.scaling import Scaling
 from photofinish.storage import cache_folder
 from photofinish.storage.download import RemoteFile, download
 from photofinish.storage.pointers import download_by_pointer

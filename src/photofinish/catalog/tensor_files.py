@@ -12,8 +12,8 @@ import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
+from photofinish.catalog.stored import Arrays, StoredArray
 from photofinish.errors import WeightsError
-from photofinish.models.filling import Arrays, StoredArray
 
 # bfloat16 and the eight-bit formats have no NumPy type.
 READABLE = frozenset({"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U32", "U64", "BOOL"})

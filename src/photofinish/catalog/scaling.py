@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from photofinish.config import Settings
-from photofinish.models.layers import InputScaling
 
 
 class Scaling(Settings):
@@ -20,10 +19,6 @@ class Scaling(Settings):
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     reverse_channels: bool = False
-
-    def layer(self) -> InputScaling:
-        """Return the layer that scales so."""
-        return InputScaling(self.mean, self.deviation, reverse_channels=self.reverse_channels, name="input_scaling")
 
 
 # Mean and deviation of ImageNet's training pictures, as every framework prints them, on 0-255.

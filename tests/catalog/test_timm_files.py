@@ -15,12 +15,14 @@ import pytest
 import safetensors.numpy
 
 from photofinish import backend
+from photofinish.catalog import CATALOG
+from photofinish.catalog.scaling import BY_128, HALF, IMAGENET
+from photofinish.catalog.stored import StoredArray
+from photofinish.catalog.timm_files import from_timm, timm_scaling
+from photofinish.catalog.weight_files import check_weights, open_weights
 from photofinish.errors import DownloadError, PhotofinishError, SettingsError, WeightsError
-from photofinish.models import CATALOG, EfficientNetV2, Head, build
-from photofinish.models.filling import StoredArray, fill, named_variables
-from photofinish.models.scaling import BY_128, HALF, IMAGENET
-from photofinish.models.timm_files import from_timm, timm_scaling
-from photofinish.models.weight_files import check_weights, open_weights
+from photofinish.models import EfficientNetV2, Head, build
+from photofinish.models.filling import fill, named_variables
 
 if TYPE_CHECKING:
     from loopback import Server

@@ -1,26 +1,24 @@
-"""The models that can race, in one explicit table."""
+"""The models that can race, in one explicit table: what is known of them without building one."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import keras
-
-from photofinish.errors import SettingsError, nearest
-from photofinish.models import scaling
-from photofinish.models.efficientnetv2 import VARIANTS, features
-from photofinish.models.layers import StridePadding
-from photofinish.models.published import (
+from photofinish.catalog import scaling
+from photofinish.catalog.published import (
     WeightSet,
     efficientnetv2_weights,
     keras_scaling,
     mobilenetv2_weights,
     resnet50_weights,
 )
-from photofinish.models.scaling import Scaling
+from photofinish.catalog.scaling import Scaling
+from photofinish.catalog.variants import VARIANTS
+from photofinish.errors import SettingsError, nearest
+
+MOBILENETV2_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+# The blocks of MobileNetV2 (Sandler et al. 2018, table 2) that share a number of channels, by keras' numbering.
+_MOBILENETV2_STAGES = ((1, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 16))
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Architecture:
 
     Attributes:
         name: Its name in the catalog.
-        features: Takes scaled pictures, symbolic, to the feature map.
         image_size: Size of picture at which its authors evaluate it.
         stages: For each stage a pattern that its layers' names begin with, and the name of its operator.
         scaling: How weights in Keras' layout expect pictures to be scaled.
@@ -37,11 +34,20 @@ class Architecture:
     """
 
     name: str
-    features: Callable[[Any], Any]
     image_size: int
     stages: tuple[tuple[str, str], ...]
     scaling: Scaling
     weights: dict[str, WeightSet]
+
+
+def efficientnetv2_name(variant: str) -> str:
+    """Return the name in the catalog of a variant of EfficientNetV2."""
+    return f"efficientnetv2-{variant}"
+
+
+def mobilenetv2_name(width: float) -> str:
+    """Return the name in the catalog of MobileNetV2 of a width."""
+    return "mobilenetv2" if width == 1 else f"mobilenetv2-{width:g}"
 
 
 def _efficientnetv2(name: str) -> Architecture:
@@ -49,8 +55,7 @@ def _efficientnetv2(name: str) -> Architecture:
     stages = [("stem_", "Conv, k3x3")]
     stages += [(rf"block{index}[a-z]+_", stage.operator) for index, stage in enumerate(variant.stages, start=1)]
     return Architecture(
-        name=f"efficientnetv2-{name}",
-        features=functools.partial(features, variant=variant),
+        name=efficientnetv2_name(name),
         image_size=variant.image_size,
         stages=(*stages, ("top_", "Conv, k1x1")),
         scaling=keras_scaling(name),
@@ -59,12 +64,8 @@ def _efficientnetv2(name: str) -> Architecture:
 
 
 def _resnet50() -> Architecture:
-    def resnet(images: Any) -> Any:
-        return keras.applications.ResNet50(include_top=False, weights=None, input_tensor=images).output
-
     return Architecture(
         name="resnet50",
-        features=resnet,
         image_size=224,
         stages=(
             ("conv1_", "Conv, k7x7"),
@@ -76,25 +77,12 @@ def _resnet50() -> Architecture:
     )
 
 
-# The blocks of MobileNetV2 (Sandler et al. 2018, table 2) that share a number of channels, by keras' numbering.
-_MOBILENETV2_STAGES = ((1, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 16))
-
-
 def _mobilenetv2(width: float) -> Architecture:
-    def mobilenet(images: Any) -> Any:
-        network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=images, alpha=width)
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.ZeroPadding2D):
-                # It adds no state: the class decides nothing but how many zeros there are.
-                layer.__class__ = StridePadding
-        return network.output
-
     def blocks(first: int, last: int) -> str:
         return "block_(?:" + "|".join(str(number) for number in range(first, last + 1)) + ")_"
 
     return Architecture(
-        name="mobilenetv2" if width == 1 else f"mobilenetv2-{width:g}",
-        features=mobilenet,
+        name=mobilenetv2_name(width),
         image_size=224,
         stages=(
             ("Conv1|bn_Conv1", "Conv, k3x3"),
@@ -112,7 +100,7 @@ CATALOG: dict[str, Architecture] = {
     for architecture in (
         *(_efficientnetv2(name) for name in VARIANTS),
         _resnet50(),
-        *(_mobilenetv2(width) for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)),
+        *(_mobilenetv2(width) for width in MOBILENETV2_WIDTHS),
     )
 }
 

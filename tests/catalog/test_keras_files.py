@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 
+from photofinish.catalog.keras_files import open_keras_archive, open_keras_h5
 from photofinish.errors import WeightsError
 from photofinish.models import build_with_initial_values
 from photofinish.models.filling import LAYERS_WITHOUT_COUNTERPART, fill, named_variables
-from photofinish.models.keras_files import open_keras_archive, open_keras_h5
 
 SUFFIXES = (".h5", ".weights.h5", ".keras")
 

@@ -14,23 +14,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from photofinish.catalog import CATALOG, check_weights, deciding_file
+from photofinish.catalog.manifest import MANIFEST, TENSORS
+from photofinish.catalog.published import KERAS_FILES, KerasFile, WeightSet
+from photofinish.catalog.scaling import BY_128, CAFFE, HALF, IMAGENET, Scaling
+from photofinish.catalog.weight_files import PICKLES
 from photofinish.errors import DownloadError, PhotofinishError, SettingsError, WeightsError
-from photofinish.models import (
-    CATALOG,
-    EfficientNetV2,
-    Head,
-    MobileNetV2,
-    ResNet50,
-    build,
-    check_weights,
-    deciding_file,
-)
+from photofinish.models import EfficientNetV2, Head, MobileNetV2, ResNet50, build
 from photofinish.models.filling import named_variables
-from photofinish.models.manifest import MANIFEST, TENSORS
-from photofinish.models.published import KERAS_FILES, KerasFile, WeightSet
 from photofinish.models.saved import saving
-from photofinish.models.scaling import BY_128, CAFFE, HALF, IMAGENET, Scaling
-from photofinish.models.weight_files import PICKLES
 
 SMALL = "mobilenetv2-0.35"
 CLASSES = 5
