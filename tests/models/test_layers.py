@@ -11,7 +11,6 @@ import pytest
 from keras import ops
 
 from photofinish import backend
-from photofinish.catalog import find
 from photofinish.models import StochasticDepth, all_layers, build_with_initial_values
 from photofinish.models.layers import (
     FAST_LAYERS,
@@ -26,6 +25,7 @@ from photofinish.models.layers import (
     shifted_convolution,
     use_fast_layers,
 )
+from photofinish.models.networks import FEATURES
 
 Array = np.ndarray[Any, Any]
 LAYERS = {
@@ -193,7 +193,7 @@ def test_only_convolutions_that_ours_compute_alike_are_replaced() -> None:
 def test_fast_layers_leave_the_baselines_results_unchanged(name: str, computations: ModuleType) -> None:
     def assemble() -> keras.Model:
         inputs = keras.Input((48, 48, 3))
-        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(find(name).features(inputs)))
+        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(FEATURES[name](inputs)))
 
     model = build_with_initial_values(assemble, seed=0)
     computations.randomise(model, seed=1, gain=1.0)

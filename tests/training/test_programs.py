@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -18,8 +21,10 @@ from photofinish.models import Entrant, Head, build_with_initial_values
 from photofinish.models.facts import network_facts
 from photofinish.models.inference import Predictor
 from photofinish.runs import unheard
+from photofinish.storage.programs import read_program
 from photofinish.training import train_entrant
-from photofinish.training.programs import program_facts, statistics_facts
+from photofinish.training.programs import NOT_IN_PROGRAMS, program_facts, statistics_facts, step_facts
+from photofinish.training.stages import stages_of
 
 Few = Callable[[int], PreparedData]
 
@@ -131,6 +136,63 @@ def test_what_decides_a_program_decides_where_it_is_kept() -> None:
         facts(entrant(0), optimizer="sgd"),
     ]
     assert len({same, *others}) == 6
+
+
+VALUES_ONLY: dict[str, Any] = {
+    "epochs": 3,
+    "steps": 9,
+    "learning_rate": 0.003,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "weights": "imagenet",
+    "reestimate_statistics": "always",
+}
+OF_STAGES: dict[str, Any] = {
+    "flip": True,
+    "shift": 0.1,
+    "crop": 0.5,
+    "randaugment": 5,
+    "cutout": 0.3,
+    "mixup": 0.2,
+    "cutmix": 0.5,
+    "dropout": 0.4,
+    "training_size": 12,
+}
+
+
+def test_settings_that_decide_values_only_leave_every_program_as_it_is(few: Few, cache: Path) -> None:
+    def computes(digest: str) -> str:
+        module: str = jax.export.deserialize(bytearray(read_program(digest) or b"")).mlir_module()
+        # Without the lines of Python that it came from.
+        return re.sub(r"^#loc.*$| loc\(#loc\d*\)", "", module, flags=re.MULTILINE)
+
+    def programs() -> dict[str, str]:
+        return {path.stem: computes(path.stem) for path in cache.iterdir()}
+
+    trained_weights(few, 0, reestimate_statistics="auto")
+    kept = programs()
+    shutil.rmtree(cache)
+    trained_weights(few, 1, **VALUES_ONLY)
+    assert programs() == kept
+    assert len(kept) == 3
+
+
+def test_settings_of_a_stage_are_named_with_its_step() -> None:
+    assert NOT_IN_PROGRAMS - {"stages"} == VALUES_ONLY.keys() | OF_STAGES.keys()
+    one = entrant(0)
+
+    def step(**changes: Any) -> str | None:
+        settings = settings_with(**changes)
+        (stage,) = stages_of(settings, 16)
+        return step_facts(program_facts(one, one.model, "mine", 16, settings), one.model, stage)
+
+    names = [step(), *(step(**{name: value}) for name, value in OF_STAGES.items())]
+    assert len(set(names)) == len(names)
+    # Each phase of gradual training brings an optimiser of its own.
+    gradual = [
+        program_facts(one, one.model, "mine", 16, settings_with(train="gradual", epochs=epochs)) for epochs in (2, 3)
+    ]
+    assert gradual[0] != gradual[1]
 
 
 def test_what_is_frozen_decides_how_averages_are_estimated() -> None:

@@ -9,13 +9,24 @@ from photofinish.models import Entrant, all_layers
 from photofinish.models.facts import network_facts
 from photofinish.training.stages import Stage
 
+NOT_IN_PROGRAMS = frozenset(
+    {
+        # Values that a step is given, or how often it is taken.
+        "epochs", "steps", "learning_rate", "schedule", "warmup_epochs", "weights", "reestimate_statistics",
+        # Of these, what holds in a stage is named with its step.
+        "stages", "training_size", "flip", "shift", "crop", "randaugment", "cutout", "mixup", "cutmix", "dropout",
+    }
+)  # fmt: skip
+"""Settings of a training without which its programs, or the names of them, are the same."""
+
 
 def program_facts(
     entrant: Entrant, model: keras.Model, name: str, image_size: int, settings: TrainingSettings
 ) -> str | None:
     """Return in words what decides a training's programs, or None where nothing is kept: see `network_facts`.
 
-    Not part of it is the seed, which decides values only.
+    Not part of it are the seed and whatever else decides values only, so that another learning rate or another number
+    of epochs needs no other program.
 
     Args:
         entrant: The network and where it comes from.
@@ -27,7 +38,9 @@ def program_facts(
     network = network_facts(entrant, model, name, image_size)
     if network is None:
         return None
-    return repr((network, entrant.weights, entrant.head, settings.model_dump_json()))
+    # With gradual training, each phase brings an optimiser of its own.
+    phases = settings.epochs if settings.train == "gradual" else None
+    return repr((network, entrant.head, settings.model_dump_json(exclude=set(NOT_IN_PROGRAMS)), phases))
 
 
 def step_facts(program: str | None, model: keras.Model, stage: Stage) -> str | None:
@@ -41,7 +54,7 @@ def step_facts(program: str | None, model: keras.Model, stage: Stage) -> str | N
     if program is None:
         return None
     variables = [(tuple(one.shape), str(one.dtype), bool(one.trainable)) for one in model.variables]
-    return repr((program, stage, variables, trainable_layers(model)))
+    return repr((program, stage.conditions, variables, trainable_layers(model)))
 
 
 def statistics_facts(program: str | None, model: keras.Model) -> str | None:
