@@ -1,10 +1,16 @@
 """What `import photofinish` gives, and how quickly."""
 
+import functools
+import os
 import resource
 import subprocess
 import sys
 
+import pytest
+
 import photofinish as pf
+from photofinish import api
+from photofinish.errors import SettingsError
 
 
 def seconds(*command: str) -> float:
@@ -41,6 +47,32 @@ def test_importing_takes_at_most_a_second_and_does_not_import_keras():
     assert seconds("-c", "import photofinish") <= 1.0
     code = "import sys, photofinish, photofinish.cli; sys.exit(any(name in sys.modules for name in ('keras', 'jax')))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_race_is_prepared_without_keras_and_what_only_reports_need(tmp_path):
+    # What the first model would wait for.
+    code = """
+import sys
+from photofinish import api
+from photofinish.study.race import prepare_race, make_plan
+race = api._race(["efficientnetv2-l", "resnet50"], "digits", None, 1, "jax", {"limit_train": 100, "limit_test": 50})
+data = prepare_race(race)
+make_plan(race, data)
+data = prepare_race(race)
+sys.exit([name for name in ("keras", "matplotlib", "scipy.stats") if name in sys.modules] or 0)
+"""
+    run = functools.partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PHOTOFINISH_CACHE": str(tmp_path)}
+    # The first time the digits are taken from scikit-learn, which imports everything.
+    run(env=environment)
+    again = run(env=environment)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_one_name_is_a_race_of_one_and_what_is_no_name_is_refused():
+    assert api._race("resnet50", "digits", None, 1, "jax", {}).models == ("resnet50",)
+    with pytest.raises(SettingsError, match="by name, not as a function"):
+        pf.compare([lambda _: None], data="digits")
 
 
 def test_help_takes_at_most_a_second():

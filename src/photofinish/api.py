@@ -179,7 +179,7 @@ def _race(
 ) -> Race:
     """Return a race from what was asked for, completed by its recipe."""
     resolved = resolve(recipe, data, settings)
-    chosen = tuple(models) or resolved.models
+    chosen = _names(models) or resolved.models
     if not chosen:
         raise SettingsError("no models: name at least one, for example efficientnetv2-b0 resnet50")
     return Race(
@@ -192,6 +192,18 @@ def _race(
         command=command,
         probed=resolved.probed,
     )
+
+
+def _names(models: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the models; refuse what is no name: a race builds every model anew in other processes."""
+    names = (models,) if isinstance(models, str) else tuple(models)
+    for one in names:
+        if not isinstance(one, str):
+            raise SettingsError(
+                f"models are given by name, not as a {type(one).__name__}: a name from the catalog, or "
+                "path/to/file.py:function for a function that returns your keras.Model"
+            )
+    return names
 
 
 def _each_once(models: Sequence[str]) -> tuple[str, ...]:
@@ -444,7 +456,7 @@ def benchmark(
     Raises:
         PhotofinishError: Something that the message names, and how to mend it.
     """
-    chosen = {"models": _each_once(models), "backend": backend, **settings}
+    chosen = {"models": _each_once(_names(models)), "backend": backend, **settings}
     record = run_benchmark(BenchmarkSettings.of(chosen), notify, command)
     if output is not None:
         record.write_into(Path(output))

@@ -67,6 +67,16 @@ def test_arrays_and_files_of_any_size_are_fitted(folder: Path, run: Path) -> Non
     np.testing.assert_allclose(classifier.probabilities([wide])[0], both[0], rtol=1e-4, atol=1e-6)
 
 
+def test_one_picture_alone_needs_no_list(folder: Path, run: Path) -> None:
+    classifier = pf.load(run, model=TINY)
+    file = next((folder / "pictures").glob("*/*.png"))
+    expected = classifier.probabilities([file])
+    shown = np.repeat(np.asarray(Image.open(file))[:, :, None], 3, axis=2)
+    for alone in (file, str(file), shown):
+        np.testing.assert_array_equal(classifier.probabilities(alone), expected)
+        assert len(classifier.predict(alone)) == 1
+
+
 def test_what_is_no_picture_is_named(folder: Path, run: Path) -> None:
     classifier = pf.load(run, model=TINY)
     (folder / "text.jpg").write_text("no picture")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from photofinish.runs import Predictions, RunFolder, RunRecord
 from photofinish.study.cells import finished_run
 
 LARGEST_PRINTED_CONFUSION = 20
+NAMED = 5
 
 
 def print_evaluation(run: Path, data: str | None, split: str, *, own_model: str | None, as_json: bool) -> None:
@@ -77,11 +79,15 @@ def _predict_anew(
     prepared, part = pictures_for(record, data, split)
     if prepared.record.classes != manifest.class_names:
         raise SettingsError(
-            f"{data} has other classes ({', '.join(prepared.record.classes[:5])}, ...) than the model was trained for "
-            f"({', '.join(manifest.class_names[:5])}, ...)"
+            f"{data} has other classes ({_some(prepared.record.classes)}) than the model was trained for "
+            f"({_some(manifest.class_names)})"
         )
     which = f"all pictures of {data}" if part is None else f"{part} pictures"
     return predict_saved(folder, prepared, part or "test", own_model=own_model), manifest.class_names, which
+
+
+def _some(classes: Sequence[str]) -> str:
+    return ", ".join([*classes[:NAMED], *(["..."] if len(classes) > NAMED else [])])
 
 
 def _as_dictionary(predictions: Predictions, classes: tuple[str, ...], temperature: float | None) -> dict[str, Any]:

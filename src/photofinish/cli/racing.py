@@ -25,6 +25,9 @@ from photofinish.cli.arguments import (
 from photofinish.cli.options import with_settings
 from photofinish.cli.reading import evaluate
 
+MUCH_LARGER = 16
+"""Times the pixels that the pictures have, from where on it is said: the digits are shown enlarged so much."""
+
 
 @with_settings
 def compare(  # noqa: PLR0913  # each argument is an option
@@ -60,6 +63,8 @@ def compare(  # noqa: PLR0913  # each argument is an option
             f"recipe {plan.recipe}, {plan.backend}; study folder {folder.path}",
             markup=False, highlight=False,
         )  # fmt: skip
+        if enlarged := _enlarged(plan.data.stored_size, plan.data_settings.image_size):
+            console.print(enlarged, highlight=False)
         if plan.memory:
             console.print(printable(in_words(plan.memory, plan.training)), markup=False, highlight=False)
         board = (LiveBoard if console.is_terminal else LineBoard)(plan.cells(), console)
@@ -166,6 +171,17 @@ def train(  # noqa: PLR0913  # each argument is an option
         return
     evaluate(folder)
     console.print(f"run folder: {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _enlarged(stored: tuple[int, int], image_size: int) -> str | None:
+    """Say what it costs where all pictures are much smaller than the models see them."""
+    times = image_size**2 / (stored[0] * stored[1])
+    if times <= MUCH_LARGER:
+        return None
+    return (
+        f"All pictures are {stored[1]}x{stored[0]} pixels and are enlarged to {image_size}: "
+        f"--image-size {max(stored)} passes {times:.0f} times fewer pixels through the networks"
+    )
 
 
 def _stopped(interrupt: KeyboardInterrupt) -> BaseException:

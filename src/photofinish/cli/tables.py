@@ -18,8 +18,8 @@ def results_table(results: Results) -> Table:
     """Return the models of a study with their main figures, narrow enough for 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     has_seeds = any(len(model.train_seconds.per_seed) > 1 for model in results.models)
-    training = "mean training" if has_seeds else "training"
-    for number, title in enumerate(("model", "test accuracy", "95% interval", training, "parameters", "MACs")):
+    training = "mean\ntraining" if has_seeds else "training"
+    for number, title in enumerate(("model", "test\naccuracy", "95% interval", training, "parameters", "MACs")):
         table.add_column(title, justify="left" if number == 0 else "right", no_wrap=True)
     for model in results.models:
         table.add_row(

@@ -141,8 +141,10 @@ def _checked_classes(root: Path, found: list[_ClassFolder]) -> tuple[str, ...]:
     for part, labels in by_part.items():
         odd = sorted(labels.symmetric_difference(classes))
         if odd:
-            where = part if odd[0] in labels else "train"
-            raise DataError(f"{root}: class '{odd[0]}' is in {where} only; every part needs the same class folders")
+            there, absent = (part, "train") if odd[0] in labels else ("train", part)
+            raise DataError(
+                f"{root}: class '{odd[0]}' is in {there} and not in {absent}; every part needs the same class folders"
+            )
     if len(classes) < 2:
         raise DataError(f"{root} has only one class, '{classes[0]}'; add a folder for each further class")
     return classes

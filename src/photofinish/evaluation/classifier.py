@@ -19,6 +19,8 @@ from photofinish.models.inference import MANY, Predictor
 from photofinish.models.saved import load
 from photofinish.runs import RunFolder
 
+Picture = str | Path | NDArray[np.uint8]
+
 
 class Classifier:
     """The network of a finished run, with all that is needed to use it.
@@ -56,16 +58,19 @@ class Classifier:
         self._kept_as = network_facts(entrant, self.model, manifest.name, self.image_size)
         self._predictors: dict[int, Predictor] = {}
 
-    def probabilities(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> NDArray[np.float64]:
+    def probabilities(self, pictures: Picture | Sequence[Picture]) -> NDArray[np.float64]:
         """Return how probable each class is for each picture, shape (pictures, classes).
 
         Args:
-            pictures: Paths of picture files, or arrays of shape (height, width, 3), RGB of 0-255, or both.
+            pictures: Paths of picture files, or arrays of shape (height, width, 3), RGB of 0-255, or both; or one of
+                these alone.
 
         Raises:
             DataError: A file does not decode, or an array is no picture; it is named.
         """
-        if not len(pictures):
+        if isinstance(pictures, str | Path) or (isinstance(pictures, np.ndarray) and pictures.ndim == 3):
+            pictures = [pictures]
+        if not pictures:
             return np.zeros((0, len(self.class_names)))
         # To the size that training's pictures were kept at; from there on the device resizes, as it did in training.
         decoded = [_decoded(picture, place, self._stored_size) for place, picture in enumerate(pictures)]
@@ -77,7 +82,7 @@ class Classifier:
         predicted = self._predictors[largest](np.stack(decoded), np.arange(len(decoded)))
         return np.asarray(softmax(predicted.logits.astype(np.float64) / self.temperature, axis=1))
 
-    def predict(self, pictures: Sequence[str | Path | NDArray[np.uint8]]) -> list[str]:
+    def predict(self, pictures: Picture | Sequence[Picture]) -> list[str]:
         """Return the name of the most probable class of each picture.
 
         Args:
@@ -86,7 +91,7 @@ class Classifier:
         return [self.class_names[place] for place in self.probabilities(pictures).argmax(axis=1)]
 
 
-def _decoded(picture: str | Path | NDArray[np.uint8], place: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _decoded(picture: Picture, place: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     if isinstance(picture, str | Path):
         try:
             return decode(Path(picture).read_bytes(), size)

@@ -90,7 +90,8 @@ def load(folder: Path, *, own_model: str | None = None) -> tuple[Entrant, SavedM
     if is_custom(manifest.name) and own_model is None:
         raise WeightsError(
             f"{folder} holds weights of someone's own model, {manifest.name}; "
-            "to have its code run, name it: --model path/to/file.py:function"
+            "to have its code run, name it: --model path/to/file.py:function, or "
+            "pf.load(RUN, model='path/to/file.py:function')"
         )
     head = Head(len(manifest.class_names), manifest.dropout, manifest.head_units)
     entrant = build(

@@ -102,7 +102,7 @@ def how_to_go_on(folder: RunFolder) -> str:
         return f"stopped, after {folder.path.name} had finished; the same command shows what came of it"
     latest = CheckpointStore(folder.resume).latest_record()
     saved = f"goes on from {latest.place}" if latest else "begins anew, nothing was saved yet"
-    return f"stopped; run the same command again: {folder.path.name} {saved}"
+    return f"stopped; run the same command again: {folder.path} {saved}"
 
 
 def _status(folder: RunFolder) -> str | None:
