@@ -5,8 +5,13 @@ Command: `python benchmarks/start.py [--model efficientnetv2-l] [--image-size 64
 In turn, each in a fresh process: keras.applications and `fit` on JAX, photofinish with an empty cache of compiled
 programs, and photofinish again, which finds its programs there; photofinish as in a short training, which goes segment
 by segment, and as in a long one, which only begins so. Seconds from the start of the process to the end of the first
-step. The long one is then left to compile the program of its later steps, so that the next start finds it. Writes
-`benchmarks/results/<date>-start-<model>-<size>.json`.
+step. The long one is then left to compile the program of its later steps, so that the next start finds it.
+
+Then the same of the command as it is typed, `photofinish train MODEL --data FOLDER`: it also reads its arguments,
+decodes the pictures (JPEG files of the size asked for), divides and keeps them, and trains in a process of its own,
+which is started then.
+
+Writes `benchmarks/results/<date>-start-<model>-<size>.json`.
 """
 
 from __future__ import annotations
@@ -15,15 +20,22 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from contestants import KERAS, Settings
+from generated import write_jpegs
 from saving import save
 from turns import CONTESTANTS
+
+PICTURES = 300
+EPOCHS = {"short": 1, "long": 1000}
+FIRST_STEP = "first step"
 
 
 def seconds_to_first_step(name: str, settings: Settings, cache: str) -> float:
@@ -45,8 +57,61 @@ def seconds_to_first_step(name: str, settings: Settings, cache: str) -> float:
     return seconds
 
 
+def inside(arguments: list[str]) -> None:
+    """Run the product's command line, and say when a training has taken its first step."""
+    from photofinish.cli.display import LineBoard
+    from photofinish.cli.main import main as command_line
+
+    hear = LineBoard.event
+
+    def event(self: LineBoard, cell: object, event: object) -> None:
+        hear(self, cell, event)
+        if event.stage == "training":
+            print(FIRST_STEP, flush=True)
+
+    LineBoard.event = event
+    sys.argv = ["photofinish", *arguments]
+    command_line()
+
+
+def seconds_of_command(settings: Settings, length: str, cache: str) -> float:
+    """Run the command until its first step has been taken, and end it."""
+    pictures = Path(cache, "pictures")
+    if not pictures.exists():
+        write_jpegs(pictures, PICTURES, settings.image_size)
+    with tempfile.TemporaryDirectory() as folder:
+        asked = {
+            "data": pictures, "image-size": settings.image_size, "batch-size": settings.batch_size,
+            "epochs": EPOCHS[length], "output": Path(folder, "run"),
+        }  # fmt: skip
+        options = [text for name, value in asked.items() for text in (f"--{name}", str(value))]
+        command = [sys.executable, __file__, "--inside", "train", settings.model, *options]
+        environment = {**os.environ, "PHOTOFINISH_CACHE": cache}
+        start = time.perf_counter()
+        with subprocess.Popen(  # noqa: S603  # ourselves
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None  # noqa: S101  # it is a pipe
+            heard = []
+            for line in process.stdout:
+                heard.append(line)
+                if line.strip() == FIRST_STEP:
+                    seconds = time.perf_counter() - start
+                    break
+            else:
+                raise RuntimeError(f"the command ended before a step: {''.join(heard)[-2000:]}")
+            # The training ends when whoever started it is gone.
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+    return seconds
+
+
 def main() -> None:
     """Start them in turn and write the table."""
+    if sys.argv[1:2] == ["--inside"]:
+        inside(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=KERAS, default="efficientnetv2-l")
     parser.add_argument("--image-size", type=int, default=64)
@@ -63,6 +128,9 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as cache:
                 for state in ("empty cache", "programs cached"):
                     row[f"{length} training, {state}"] = seconds_to_first_step(name, settings, cache)
+            with tempfile.TemporaryDirectory() as cache:
+                for state in ("empty cache", "programs cached"):
+                    row[f"command, {length}, {state}"] = seconds_of_command(settings, length, cache)
         rows.append(row)
         print({name: round(value, 1) for name, value in rows[-1].items()}, flush=True)
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}

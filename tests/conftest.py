@@ -18,8 +18,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the backend before any test imports Keras; keep compiled programs, away from the user's own."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    if config.cache is not None and "PHOTOFINISH_CACHE" not in os.environ:
-        os.environ["PHOTOFINISH_CACHE"] = str(config.cache.mkdir("photofinish"))
+    cache = getattr(config, "cache", None)  # absent where pytest is told to keep none
+    if cache is not None and "PHOTOFINISH_CACHE" not in os.environ:
+        os.environ["PHOTOFINISH_CACHE"] = str(cache.mkdir("photofinish"))
 
 
 @pytest.fixture(scope="session")
