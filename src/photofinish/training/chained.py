@@ -17,9 +17,10 @@ from photofinish.training.optimizers import states_of
 from photofinish.training.parts import Learner, as_pictures
 from photofinish.training.stages import Conditions
 
-# Seconds that a segment which shares its programs spares before the first step, and that every segment costs in each
-# step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).
-SPARED = 0.7
+# Seconds that a layer adds to what is compiled before the first step, about how many times that where its segment has
+# programs of its own, forward, backward and to update it, and the seconds that every segment costs in each step for
+# being handed over apart (`benchmarks/chaining.py`, `benchmarks/variants.py`, `benchmarks/start.py`).
+A_LAYER, APART = 0.07, 1.8
 HANDED_OVER = 0.0028
 # What is known of values before the first step: their shapes and types.
 NUMBER, SUMS = np.zeros((), "float32"), np.zeros(3, "float32")
@@ -42,9 +43,14 @@ def pays(model: keras.Model, steps: int) -> bool:
 
 
 def links_and_spared(model: keras.Model) -> tuple[int, float]:
-    """Return how many segments a network has, and the seconds that those which are alike spare before a first step."""
-    facts = [segment.facts for segment in segments(model)]
-    return len(facts), (len(facts) - len(set(facts))) * SPARED
+    """Return how many segments a network has, and the seconds that those which are alike spare before a first step.
+
+    Where few are alike, compiling each apart takes longer than all at once, and the seconds are negative.
+    """
+    found = segments(model)
+    layers = {segment.facts: len(segment.layers) for segment in found}
+    all_layers = sum(len(segment.layers) for segment in found)
+    return len(found), A_LAYER * (all_layers - APART * sum(layers.values()))
 
 
 def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:
