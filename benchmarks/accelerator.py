@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from descendants import kill_all
 
 HERE = Path(__file__).parent
 MODELS = {"s": "efficientnetv2-s", "l": "efficientnetv2-l", "resnet": "resnet50"}
@@ -126,7 +127,7 @@ def run(part: Part, seconds: float) -> dict[str, Any]:
                 ended = f"exit code {process.wait(min(part.seconds, seconds))}"
             except subprocess.TimeoutExpired:
                 ended = f"ended after {min(part.seconds, seconds):.0f} s"
-            end_session(process.pid)
+            kill_all(process.pid)
             process.wait()
         results = {path.stem: json.loads(path.read_text()) for path in Path(folder).glob("results/*.json")}
         said = log.read_text(errors="replace")[-SAID:]
@@ -134,25 +135,6 @@ def run(part: Part, seconds: float) -> dict[str, Any]:
         "command": ["python", *part.command], "ended": ended, "seconds": time.perf_counter() - begin, "said": said,
         "results": results,
     }  # fmt: skip
-
-
-def end_session(session: int) -> None:
-    """Kill whatever is left of a part: those it started lead sessions of their own, and are found by their parents."""
-    below: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue  # it ended
-        below.setdefault(int(fields[1]), []).append(int(status.parent.name))
-    waiting = [session]
-    while waiting:
-        process = waiting.pop()
-        waiting += below.get(process, [])
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def shares(done: dict[str, Any], rate: float) -> dict[str, float]:

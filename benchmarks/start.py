@@ -20,7 +20,6 @@ import argparse
 import dataclasses
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import time
 from pathlib import Path
 
 from contestants import KERAS, Settings
+from descendants import kill_all
 from generated import write_jpegs
 from saving import save
 from turns import CONTESTANTS
@@ -101,9 +101,7 @@ def seconds_of_command(settings: Settings, length: str, cache: str) -> float:
                     break
             else:
                 raise RuntimeError(f"the command ended before a step: {''.join(heard)[-2000:]}")
-            # The training ends when whoever started it is gone.
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
+            kill_all(process.pid)
     return seconds
 
 

@@ -17,7 +17,7 @@ BEGINNING = 16
 """Steps of a stage that are taken segment by segment. A number, and not however many are taken until the program is
 there: the two round differently, and the same seed is to give the same weights."""
 
-WORTHWHILE = 15.0
+WORTHWHILE = 25.0
 """Seconds that must be spared before the first step: EfficientNetV2-S and larger networks."""
 
 

@@ -17,16 +17,18 @@ from photofinish.training.optimizers import states_of
 from photofinish.training.parts import Learner, as_pictures
 from photofinish.training.stages import Conditions
 
-# Seconds that a layer adds to what is compiled before the first step, about how many times that where its segment has
-# programs of its own, forward, backward and to update it, and the seconds that every segment costs in each step for
-# being handed over apart (`benchmarks/chaining.py`, `benchmarks/variants.py`, `benchmarks/start.py`).
-A_LAYER, APART = 0.07, 1.8
+# Seconds that a layer adds to what is compiled before the first step, and how many times that where its segment has
+# programs of its own, forward, backward and to update it: of programs that have a name, which another process compiles
+# meanwhile (`benchmarks/chaining.py`), and of those that have none (by hand). And the seconds that every segment costs
+# in each step for being handed over apart (`benchmarks/variants.py`, `benchmarks/start.py`).
+A_LAYER, APART = 0.09, 1.15
+A_LAYER_UNNAMED, APART_UNNAMED = 0.07, 1.8
 HANDED_OVER = 0.0028
 # What is known of values before the first step: their shapes and types.
 NUMBER, SUMS = np.zeros((), "float32"), np.zeros(3, "float32")
 
 
-def pays(model: keras.Model, steps: int) -> bool:
+def pays(model: keras.Model, steps: int, *, named: bool = True) -> bool:
     """Return whether a network is trained segment by segment.
 
     That begins much sooner where many segments compute alike, but every step takes a little longer: it pays for a short
@@ -35,22 +37,28 @@ def pays(model: keras.Model, steps: int) -> bool:
     Args:
         model: The network.
         steps: Of the whole training.
+        named: Whether what decides its programs is known, as it is not of someone's own model.
     """
     if not backend.chains():
         return False
-    links, spared = links_and_spared(model)
+    links, spared = links_and_spared(model, named=named)
     return spared > links * steps * HANDED_OVER
 
 
-def links_and_spared(model: keras.Model) -> tuple[int, float]:
+def links_and_spared(model: keras.Model, *, named: bool = True) -> tuple[int, float]:
     """Return how many segments a network has, and the seconds that those which are alike spare before a first step.
 
     Where few are alike, compiling each apart takes longer than all at once, and the seconds are negative.
+
+    Args:
+        model: The network.
+        named: As for `pays`.
     """
     found = segments(model)
     layers = {segment.facts: len(segment.layers) for segment in found}
     all_layers = sum(len(segment.layers) for segment in found)
-    return len(found), A_LAYER * (all_layers - APART * sum(layers.values()))
+    a_layer, apart = (A_LAYER, APART) if named else (A_LAYER_UNNAMED, APART_UNNAMED)
+    return len(found), a_layer * (all_layers - apart * sum(layers.values()))
 
 
 def compile_chained_step(learner: Learner, conditions: Conditions, kept_as: str | None = None) -> Callable[..., Any]:

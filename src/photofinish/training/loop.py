@@ -204,7 +204,9 @@ class Trainer:
         self.steps_per_epoch = math.ceil(len(self.indices) / settings.batch_size)
         self.stages = {stage.first_epoch: stage for stage in stages_of(settings, image_size)}
         steps = settings.epochs * self.steps_per_epoch
-        self.is_chained = settings.passes == 1 and (pays(model, steps) if chained is None else chained)
+        self.is_chained = settings.passes == 1 and (
+            pays(model, steps, named=program is not None) if chained is None else chained
+        )
         # Without a name nothing is compiled by another process, and this one would train and compile at once.
         may_begin = settings.passes == 1 and chained is None and program is not None
         self.begins_chained = may_begin and not self.is_chained and begins_chained(model)
