@@ -37,7 +37,7 @@ def begins(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTOFINISH_CACHE", str(tmp_path))
     monkeypatch.setattr(beginning, "BEGINNING", 2)
     monkeypatch.setattr(loop, "begins_chained", lambda _: True)
-    monkeypatch.setattr(loop, "pays", lambda *_: False)
+    monkeypatch.setattr(loop, "pays", lambda *_, **__: False)
 
 
 def trainer_of(data: PreparedData, **changes: Any) -> Trainer:
