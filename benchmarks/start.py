@@ -64,12 +64,12 @@ def inside(arguments: list[str]) -> None:
 
     hear = LineBoard.event
 
-    def event(self: LineBoard, cell: object, event: object) -> None:
+    def hear_and_say(self: LineBoard, cell: object, event: object) -> None:
         hear(self, cell, event)
         if event.stage == "training":
             print(FIRST_STEP, flush=True)
 
-    LineBoard.event = event
+    LineBoard.event = hear_and_say
     sys.argv = ["photofinish", *arguments]
     command_line()
 

@@ -189,6 +189,8 @@ def test_a_chain_is_for_short_trainings_of_deep_networks() -> None:
     deep = build("efficientnetv2-l", Head(10), image_size=32, seed=None).model
     assert pays(deep, 100)
     assert not pays(deep, 2000)
+    shallow, _ = network()
+    assert pays(shallow, 10)
     # Few of its segments are alike: with no other process to compile them, each apart takes longer than all at once.
     few_alike = build("mobilenetv2-0.35", Head(10), image_size=32, seed=None).model
     assert pays(few_alike, 10)

@@ -31,6 +31,11 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
+def has_facts(name: str) -> bool:
+    """Return whether `network_facts` can say what decides the programs of a model, asked for by this name."""
+    return not is_custom(name) and backend.keeps_programs(backend.active())
+
+
 def network_facts(entrant: Entrant, model: keras.Model, name: str, image_size: int) -> str | None:
     """Return in words what decides a network's programs, its weights aside, or None where nothing is kept.
 
@@ -45,7 +50,7 @@ def network_facts(entrant: Entrant, model: keras.Model, name: str, image_size: i
         name: The model as it was asked for.
         image_size: Height and width at which it is evaluated.
     """
-    if is_custom(name) or not backend.keeps_programs(backend.active()):
+    if not has_facts(name):
         return None
     known = versions()
     facts = {

@@ -17,8 +17,10 @@ from photofinish.config import Settings, TrainingSettings
 from photofinish.data import PreparedData
 from photofinish.data.augment import resize
 from photofinish.models import Entrant, split_head
+from photofinish.models.facts import has_facts
 from photofinish.models.inference import Predictor, beyond_ordinary
 from photofinish.runs import Notify
+from photofinish.training.chained import pays
 from photofinish.training.clock import WARM_UP_STEPS
 from photofinish.training.entrant import SEEN_IN_TRAINING, anatomy_for
 from photofinish.training.features import Features
@@ -82,7 +84,11 @@ def measure_entrant(
     model, features = entrant.model, (0.0, 0.0)
     if settings.train == "head":
         features, data, model = _measure_features(entrant, name, data, image_size, notify)
-    trainer = Trainer(model, data, image_size, settings, seed, anatomy_for(entrant, model, name, settings), notify)
+    layers = anatomy_for(entrant, model, name, settings)
+    # The race chooses so; what is measured has no name here, so as to find nothing that was kept.
+    all_steps = settings.epochs * math.ceil(len(data.splits["train"]) / settings.batch_size)
+    chained = pays(model, all_steps, named=has_facts(name))
+    trainer = Trainer(model, data, image_size, settings, seed, layers, notify, chained=chained)
     train, steps = 0.0, 0
     for stage in trainer.stages.values():
         trainer.begin_stage(stage)
