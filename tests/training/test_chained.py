@@ -96,6 +96,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         pytest.param({"optimizer": "sgd", "layer_decay": 0.5}, id="lower parts more slowly"),
         pytest.param({"optimizer": "rmsprop"}, id="rmsprop"),
         pytest.param({"train": "gradual", "epochs": 4}, id="from the top"),
+        pytest.param({"train": "gradual", "epochs": 4, "ema_decay": 0.9}, id="from the top, averaged"),
     ],
 )
 def test_a_chain_computes_what_one_program_computes(few: Few, changes: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 As one program a deep network takes long to compile, and, what is worse, long to read from the cache of compiled
 programs: XLA looks for the operations of a program one by one. As a chain of programs, EfficientNetV2-L needs those of
-15 links instead of 74. The host hands over the next program while the device computes, so that a step is no slower.
+15 links instead of 80. The host hands over the next program while the device computes, so that a step is no slower.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Link:
     Attributes:
         forward: Computes outputs from inputs and `constants`; reads variables, and assigns those of `moved`.
         update: Is given the slopes of `trained`, the new values of `moved`, and what the chain's caller adds; assigns
-            `trained`, `states` and `moved`, and reads the chain's `shared` variables.
+            `trained`, `states` and `moved`, and reads `fixed` and the chain's `shared` variables.
         trained: The variables to differentiate by.
         moved: What `forward` assigns: BatchNormalization's averages, generators.
-        fixed: What `forward` only reads.
+        fixed: What `forward` and `update` only read.
         states: What else `update` assigns: the optimiser's state, averages of weights.
         constants: Numbers in which links that otherwise compute alike differ.
         facts: Links that compute alike, apart from their variables' values and constants, have equal facts.
@@ -173,11 +173,11 @@ class _Programs:
         self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY, soon=True)
         self.backward = Program(self._backward, _named(name, "backward"), large=LARGE_OF_MANY, soon=True)
         changed = [*link.trained, *link.states, *link.moved]
-        update = functional(link.update, [*changed, *shared])
+        update = functional(link.update, [*changed, *link.fixed, *shared], only_these=True)
 
-        def updated(values: Values, given: tuple[Values, Values, Values], controls: tuple[Any, ...]) -> Any:
-            shared_values, slopes, moved = given
-            _, new = update([*values, *shared_values], (slopes, moved, *controls))
+        def updated(values: Values, given: tuple[Values, Values, Values, Values], controls: tuple[Any, ...]) -> Any:
+            fixed, shared_values, slopes, moved = given
+            _, new = update([*values, *fixed, *shared_values], (slopes, moved, *controls))
             # With something that is there when the rest is: a number that the next step does not use up.
             return controls[0], new[: len(changed)]
 
@@ -271,7 +271,8 @@ class _Run:
             (slopes, _, _), backward = programs.backward.ahead((kept, values), arguments)
             compilations = [forward, backward]
         if self._changed:
-            _, update = programs.update.ahead(values_of(self._changed), (shared, slopes, moved), controls)
+            given = values[-1], shared, slopes, moved
+            _, update = programs.update.ahead(values_of(self._changed), given, controls)
             compilations.append(update)
         return [outputs, *compilations]
 
@@ -296,7 +297,7 @@ class _Run:
         self._values = [], [], []
         if not self._changed:
             return controls[0]
-        given = shared, self._slopes, self._moved
+        given = values_of(self.link.fixed), shared, self._slopes, self._moved
         done, values = self.programs.update(values_of(self._changed), given, controls)
         hand_over(self._changed, values)
         self._slopes, self._moved, self._inputs = [], [], None

@@ -29,13 +29,30 @@ SLOW_TO_READ = 3_000_000
 aside = CompilerProcess()
 
 
-def functional(step: Callable[..., Outputs], variables: Sequence[Any]) -> Callable[..., tuple[Outputs, Values]]:
-    """Return a step as a pure function: of the variables' values and its arguments, to its outputs and new values."""
+def functional(
+    step: Callable[..., Outputs], variables: Sequence[Any], *, only_these: bool = False
+) -> Callable[..., tuple[Outputs, Values]]:
+    """Return a step as a pure function: of the variables' values and its arguments, to its outputs and new values.
+
+    Args:
+        step: Reads and assigns variables.
+        variables: Those.
+        only_these: Whether to refuse to read another variable, whose value would be a part of the program: of one that
+            computes for others as well.
+    """
     import keras
+
+    class OnlyThese(keras.StatelessScope):  # type: ignore[misc]  # Keras has no types
+        def get_current_value(self, variable: Any) -> Any:
+            if (value := super().get_current_value(variable)) is None:
+                raise LookupError(f"{variable.path} is read and not among what is given")
+            return value
+
+    scope_class = OnlyThese if only_these else keras.StatelessScope
 
     def pure(values: Values, arguments: tuple[Any, ...]) -> tuple[Outputs, Values]:
         mapping = list(zip(variables, values, strict=True))
-        with keras.StatelessScope(mapping, initialize_variables=False) as scope:
+        with scope_class(mapping, initialize_variables=False) as scope:
             outputs = step(*arguments)
         return outputs, [scope.get_current_value(variable) for variable in variables]
 

@@ -129,12 +129,11 @@ def only_if(condition: Any, function: Callable[[], None], variables: Sequence[An
     name = active()
     if name == "jax":
         import jax
-        import keras
 
         around = _scope_of_step()
 
         def assigned(values: list[Any]) -> list[Any]:
-            with keras.StatelessScope(initialize_variables=False) as scope:
+            with type(around)(initialize_variables=False) as scope:
                 scope.state_mapping = dict(around.state_mapping)
                 scope.state_mapping.update({id(v): value for v, value in zip(variables, values, strict=True)})
                 function()
