@@ -58,7 +58,7 @@ from photofinish.study.race import prepare_race, make_plan
 race = api._race(["efficientnetv2-l", "resnet50"], "digits", None, 1, "jax", {"limit_train": 100, "limit_test": 50})
 data = prepare_race(race)
 make_plan(race, data)
-sys.exit([name for name in ("keras", "matplotlib", "scipy.stats") if name in sys.modules] or 0)
+sys.exit([name for name in ("keras", "matplotlib", "scipy.special", "scipy.stats") if name in sys.modules] or 0)
 """
     run = functools.partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=False)
     environment = os.environ | {"PHOTOFINISH_CACHE": str(tmp_path)}

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from photofinish import backend
 from photofinish.models import Head, build, build_with_initial_values
 
 Array = np.ndarray[Any, Any]
@@ -120,6 +121,21 @@ def test_an_initialiser_that_is_not_known_computes_its_own_values() -> None:
     first, second = (np.array(build_with_initial_values(assemble, seed=1).weights[0].value) for _ in range(2))
     np.testing.assert_allclose(first.T @ first, np.eye(4), atol=1e-5)
     np.testing.assert_array_equal(first, second)
+
+
+def test_what_begins_as_the_same_zeros_changes_apart() -> None:
+    def make() -> keras.Sequential:
+        layers = [keras.layers.Dense(3, name=name, kernel_initializer="zeros") for name in ("first", "second")]
+        return keras.Sequential([keras.Input((3,)), *layers])
+
+    model = build_with_initial_values(make, seed=0)
+    one, other = (layer.kernel for layer in model.layers)
+    step = backend.compiled(lambda number: one.assign(one.value + number), model.variables)
+    for number in (1.0, 2.0):
+        step(np.float32(number))
+    assert (np.array(one.value) == 3).all()
+    assert (np.array(other.value) == 0).all()
+    assert (np.array(build_with_initial_values(make, seed=0).layers[0].kernel.value) == 0).all()
 
 
 def test_building_does_not_disturb_the_programs_own_random_numbers() -> None:

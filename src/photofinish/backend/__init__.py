@@ -24,7 +24,9 @@ from photofinish.backend.device import (
     on_device,
     peak_device_memory,
     resident,
+    unset,
     wait,
+    zeros,
 )
 from photofinish.backend.foresight import foreseen
 from photofinish.backend.imports import lean_imports
@@ -59,7 +61,9 @@ __all__ = [
     "require_installed",
     "resident",
     "select",
+    "unset",
     "value_now",
     "wait",
     "watch_programs",
+    "zeros",
 ]

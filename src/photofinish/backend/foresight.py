@@ -59,20 +59,23 @@ class Foreseen:
         self._programs: dict[str, Future[tuple[Any, Future[CountAsFound]]]] = {}
         self._threads: list[ThreadPoolExecutor] = []
 
-    def begin(self, name: Callable[[], str]) -> None:
+    def begin(self, name: Callable[[], str]) -> bool:
         """Begin to read what the last process of this name needed.
 
         Args:
             name: Returns in words everything that decides what this process computes first, but for the settings of the
                 library that computes.
+
+        Returns:
+            Whether that is known, as it is not of the first process of a name.
         """
         if not keeps_programs(active()):
-            return
+            return False
         self._digest = hashlib.sha256(repr((name(), settings_of_jax())).encode()).hexdigest()
         with contextlib.suppress(ValidationError):
             self._expected = NEEDED.validate_json(read_program(self._digest) or b"[]")
         if not self._expected:
-            return
+            return False
         for module in IMPORTED_BY_LOWERING:
             importlib.import_module(module)
         # Lowering is Python's work and reading is not, so that both go on at once.
@@ -80,6 +83,7 @@ class Foreseen:
         self._threads = [lowering, reading]
         for one in self._expected:
             self._programs[one.digest] = lowering.submit(_lower, one, reading)
+        return True
 
     def take(self, digest: str) -> tuple[Any, Callable[[], None]] | None:
         """Return a program that is read ahead, and what waits until it is, or None where it is not."""

@@ -42,7 +42,7 @@ def functional(
     """
     import keras
 
-    class OnlyThese(keras.StatelessScope):  # type: ignore[misc]  # Keras has no types
+    class OnlyThese(keras.StatelessScope):
         def get_current_value(self, variable: Any) -> Any:
             if (value := super().get_current_value(variable)) is None:
                 raise LookupError(f"{variable.path} is read and not among what is given")

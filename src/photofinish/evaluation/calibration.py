@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from photofinish.errors import StudyError
 from photofinish.evaluation.metrics import (
@@ -175,7 +175,7 @@ def fit_temperature(validation: Predictions) -> float:
         return LOWEST_TEMPERATURE
     if slope(flattest) >= 0:
         return HIGHEST_TEMPERATURE
-    return math.exp(-brentq(slope, flattest, sharpest, xtol=1e-9))
+    return math.exp(-scipy.optimize.brentq(slope, flattest, sharpest, xtol=1e-9))
 
 
 def stored_temperature(folder: RunFolder) -> float | None:
@@ -245,7 +245,7 @@ def _temperature_of_the_infallible(logits: NDArray[np.float64]) -> float:
     # Sure enough already, or never sure, because classes tie.
     if surplus(0.0) >= 0 or surplus(sharpest) <= 0:
         return 1.0
-    return math.exp(-brentq(surplus, 0.0, sharpest, xtol=1e-9))
+    return math.exp(-scipy.optimize.brentq(surplus, 0.0, sharpest, xtol=1e-9))
 
 
 def with_temperature(predictions: Predictions, temperature: float) -> Predictions:

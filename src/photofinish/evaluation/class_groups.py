@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering, to_tree
-from scipy.spatial.distance import squareform
 
 LARGEST_GROUP = 8
 """As many names as can be read beside one another."""
@@ -70,11 +69,11 @@ def class_groups(confusions: NDArray[np.int64]) -> ClassGroups:
     classes = len(alike)
     if classes < 2:
         return ClassGroups(tuple(range(classes)), (), ())
-    distances = squareform(1 - alike - np.eye(classes), checks=False)
-    tree = linkage(distances, "average")
+    distances = scipy.spatial.distance.squareform(1 - alike - np.eye(classes), checks=False)
+    tree = scipy.cluster.hierarchy.linkage(distances, "average")
     if classes <= MOST_ORDERED_OPTIMALLY:
-        tree = optimal_leaf_ordering(tree, distances)
-    order = tuple(leaves_list(tree).tolist())
+        tree = scipy.cluster.hierarchy.optimal_leaf_ordering(tree, distances)
+    order = tuple(scipy.cluster.hierarchy.leaves_list(tree).tolist())
     usual = float(alike.sum()) / (classes * (classes - 1))
     found = [(_mistakes_within(confusions, group), group) for group in _branches(tree, 1 - MARKEDLY * usual)]
     found = sorted((one for one in found if one[0]), key=lambda one: (-one[0], order.index(one[1][0])))
@@ -84,7 +83,7 @@ def class_groups(confusions: NDArray[np.int64]) -> ClassGroups:
 def _branches(tree: NDArray[np.float64], farthest: float) -> list[tuple[int, ...]]:
     """Return the largest branches of at most eight leaves that join nearer than `farthest`, as the tree has them."""
     branches = []
-    waiting = [to_tree(tree)]
+    waiting = [scipy.cluster.hierarchy.to_tree(tree)]
     while waiting:
         node = waiting.pop()
         if node.is_leaf():

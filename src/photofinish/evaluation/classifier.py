@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from photofinish.data.augment import resize
 from photofinish.data.decode import UnreadablePictureError, decode, fit
@@ -80,7 +80,7 @@ class Classifier:
             prepare = functools.partial(resize, size=self.image_size)
             self._predictors[largest] = Predictor(self.model, prepare, self.image_size, largest, kept_as=self._kept_as)
         predicted = self._predictors[largest](np.stack(decoded), np.arange(len(decoded)))
-        return np.asarray(softmax(predicted.logits.astype(np.float64) / self.temperature, axis=1))
+        return np.asarray(scipy.special.softmax(predicted.logits.astype(np.float64) / self.temperature, axis=1))
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[str]:
         """Return the name of the most probable class of each picture.

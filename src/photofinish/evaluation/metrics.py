@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import log_softmax, ndtri, softmax
 
 from photofinish.runs import Predictions
 
@@ -62,7 +62,7 @@ def wilson_interval(share: float, count: float, level: float = 0.95) -> tuple[fl
     """
     if not 0 <= share <= 1 or not count > 0:
         raise ValueError(f"share={share} must lie between 0 and 1 and count={count} must be positive")
-    z_squared = float(ndtri((1 + level) / 2)) ** 2
+    z_squared = float(scipy.special.ndtri((1 + level) / 2)) ** 2
     centre = (share + z_squared / (2 * count)) / (1 + z_squared / count)
     variance = share * (1 - share) / count + z_squared / (4 * count**2)
     margin = math.sqrt(z_squared * variance) / (1 + z_squared / count)
@@ -76,7 +76,7 @@ def log_losses(predictions: Predictions) -> NDArray[np.float64]:
         ValueError: There are no examples.
     """
     _require_examples(predictions)
-    scores = log_softmax(predictions.logits.astype(np.float64), axis=1)
+    scores = scipy.special.log_softmax(predictions.logits.astype(np.float64), axis=1)
     return np.asarray(-scores[np.arange(len(predictions.labels)), predictions.labels])
 
 
@@ -101,7 +101,7 @@ def squared_errors(predictions: Predictions) -> NDArray[np.float64]:
         ValueError: There are no examples.
     """
     _require_examples(predictions)
-    distances = softmax(predictions.logits.astype(np.float64), axis=1)
+    distances = scipy.special.softmax(predictions.logits.astype(np.float64), axis=1)
     distances[np.arange(len(predictions.labels)), predictions.labels] -= 1
     return np.asarray(np.square(distances).sum(axis=1))
 
@@ -154,7 +154,7 @@ def confidences(predictions: Predictions) -> NDArray[np.float64]:
         ValueError: There are no examples.
     """
     _require_examples(predictions)
-    return np.asarray(np.exp(log_softmax(predictions.logits.astype(np.float64), axis=1).max(axis=1)))
+    return np.asarray(np.exp(scipy.special.log_softmax(predictions.logits.astype(np.float64), axis=1).max(axis=1)))
 
 
 def bins_of(confidence: NDArray[np.float64], bins: int = CALIBRATION_BINS) -> NDArray[np.int64]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from photofinish.runs import Predictions
 
@@ -103,7 +103,7 @@ def opinion(seeds: Sequence[Predictions]) -> Opinion:
     for one in seeds:
         if not np.array_equal(one.ids, first.ids) or not np.array_equal(one.labels, first.labels):
             raise ValueError("the seeds of a model are to be put together and were not given the same pictures")
-        total += softmax(one.logits.astype(np.float64), axis=1)
+        total += scipy.special.softmax(one.logits.astype(np.float64), axis=1)
         wrong += ~one.correct
     mean = total / len(seeds)
     return Opinion(

@@ -99,13 +99,13 @@ def _from_numpy(variable: keras.Variable, seed: int | None, pool: ThreadPoolExec
 def _draw(initializer: Any, shape: tuple[int, ...], seed: int | None, path: str) -> NDArray[Any] | None:
     """Return values, or None for an initialiser that is not known here."""
     kinds = keras.initializers
-    if isinstance(initializer, kinds.Zeros | kinds.Ones | kinds.Constant):
-        value = getattr(initializer, "value", 1 if isinstance(initializer, kinds.Ones) else 0)
-        return np.full(shape, value, np.float32)
-    if not isinstance(initializer, kinds.VarianceScaling | kinds.RandomNormal | kinds.RandomUniform):
+    if isinstance(initializer, kinds.Ones | kinds.Constant):
+        return np.full(shape, getattr(initializer, "value", 1), np.float32)
+    is_drawn = isinstance(initializer, kinds.VarianceScaling | kinds.RandomNormal | kinds.RandomUniform)
+    if isinstance(initializer, kinds.Zeros) or (is_drawn and seed is None):
+        return backend.zeros(shape)
+    if not is_drawn or seed is None:
         return None
-    if seed is None:
-        return np.zeros(shape, np.float32)
     source = generator(seed, path)
     if isinstance(initializer, kinds.RandomNormal):
         return normal(source, shape, initializer.stddev) + np.float32(initializer.mean)
@@ -143,7 +143,8 @@ def _variance_scaling(source: np.random.Generator, shape: tuple[int, ...], initi
 
 def normal(source: np.random.Generator, shape: tuple[int, ...], deviation: float) -> NDArray[np.float32]:
     """Draw from N(0, deviation^2)."""
-    values = source.standard_normal(shape, dtype=np.float32)
+    values = backend.unset(shape)
+    source.standard_normal(dtype=np.float32, out=values)
     values *= np.float32(deviation)
     return values
 

@@ -20,11 +20,13 @@ from photofinish.storage.sizes import size
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on a clean exit it is synced and takes the place of `path`.
 
     Args:
         path: The file to write. Its folder is created when absent.
+        durable: Whether it is synced, which takes some milliseconds: not needed where a reader notices damage and the
+            content can be made again.
 
     Raises:
         PhotofinishError: The disk is full or the folder cannot be written to. `path` is then as it was before.
@@ -36,11 +38,13 @@ def writing(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise PhotofinishError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
@@ -50,9 +54,15 @@ def writing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, wholly or not at all."""
-    with writing(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write `content` to `path`, wholly or not at all.
+
+    Args:
+        path: As for `writing`.
+        content: All of it.
+        durable: As for `writing`.
+    """
+    with writing(path, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 

@@ -53,7 +53,7 @@ def write_program(digest: str, program: bytes, *, most: int = MOST_BYTES) -> Non
     """
     with contextlib.suppress(OSError, PhotofinishError):
         path = _path(digest)
-        write_bytes(path, hashlib.sha256(program).digest() + program)
+        write_bytes(path, hashlib.sha256(program).digest() + program, durable=False)
         _drop_oldest(path.parent, most)
 
 

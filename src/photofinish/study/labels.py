@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from photofinish.data.audit import Labelled
 from photofinish.data.listing import PARTS
@@ -40,7 +40,7 @@ def judged_by_study(finished: Sequence[FinishedCell], classes: Sequence[str], au
     total = np.zeros((len(ids), len(classes)))
     for predictions in sets:
         logits = np.concatenate([predictions[split].logits for split in SPLITS])
-        total += softmax(logits.astype(np.float64), axis=1)
+        total += scipy.special.softmax(logits.astype(np.float64), axis=1)
     kept = ~np.isin(ids, seen)
     pictures = Labelled(ids[kept], labels[kept], parts[kept], classes)
     models = len({one.cell.model for one in finished})

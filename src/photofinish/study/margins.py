@@ -34,8 +34,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtri, stdtrit
+import scipy
 
 SMALLEST_P_VALUE = 1e-12
 TINY = float(np.finfo(float).tiny)
@@ -45,12 +44,12 @@ LEAST_SHARE = 0.25
 
 def normal_value(level: float) -> float:
     """Return the two-sided critical value of the normal distribution."""
-    return -float(ndtri(level / 2))
+    return -float(scipy.special.ndtri(level / 2))
 
 
 def student_value(freedom: Any, level: float) -> Any:
     """Return the two-sided critical value of Student's t; numbers or arrays."""
-    return -stdtrit(freedom, level / 2)
+    return -scipy.special.stdtrit(freedom, level / 2)
 
 
 def squared_margin_of_seeds(variance: Any, value: Any, freedom: Any, pictures: Any, level: float) -> Any:
@@ -159,4 +158,4 @@ class Variances:
         def beyond(logarithm: float) -> float:
             return self.margin(math.exp(logarithm)) - distance
 
-        return math.exp(brentq(beyond, math.log(SMALLEST_P_VALUE), 0.0))
+        return math.exp(scipy.optimize.brentq(beyond, math.log(SMALLEST_P_VALUE), 0.0))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import bdtr, chdtri, ndtr, ndtri
 
 from photofinish.study.margins import LEAST_SHARE, combined_student, normal_value, squared_margin_of_seeds
 from photofinish.study.statistics import LEVEL
@@ -122,7 +121,9 @@ class DifferenceVariances:
         squared = normal * of_pictures + squared_margin_of_seeds(a + b, value, freedom, of_pictures, level)
         margin = np.sqrt(np.maximum(squared, normal * LEAST_SHARE * without_spread))
         deviation = math.sqrt(sum(of_seeds) + of_pictures)
-        found = ndtr((difference - margin) / deviation) if deviation else (difference > margin).astype(float)
+        found = (
+            scipy.special.ndtr((difference - margin) / deviation) if deviation else (difference > margin).astype(float)
+        )
         return float(weights @ found @ weights)
 
     def _power_of_single_seeds(self, difference: float, pictures: int, level: float) -> float:
@@ -152,7 +153,9 @@ class DifferenceVariances:
         """
         if self.power(1.0, seeds, pictures, level) < POWER:
             return 1.0
-        return float(brentq(lambda difference: self.power(difference, seeds, pictures, level) - POWER, 0.0, 1.0))
+        return float(
+            scipy.optimize.brentq(lambda difference: self.power(difference, seeds, pictures, level) - POWER, 0.0, 1.0)
+        )
 
     def false_alarms(self, pictures: int, level: float = LEVEL) -> float:
         """Return how often McNemar's test of one seed each calls two equally accurate models different."""
@@ -221,7 +224,7 @@ def _power_of_exact_test(difference: float, disagreement: float, pictures: int, 
     discordant = counts[0].astype(np.int64)
     # The largest number of pictures for the second model at which the test still decides for the first.
     most = np.array([_largest_tail(int(count), level / 2) for count in discordant])
-    found = np.where(most >= 0, bdtr(np.maximum(most, 0), discordant, 1 - chance), 0.0)
+    found = np.where(most >= 0, scipy.special.bdtr(np.maximum(most, 0), discordant, 1 - chance), 0.0)
     return float(weights @ found[counts[1].reshape(-1)])
 
 
@@ -231,7 +234,7 @@ def _largest_tail(count: int, level: float) -> int:
     low, high = -1, count // 2
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if bdtr(middle, count, 0.5) <= level else (low, middle - 1)
+        low, high = (middle, high) if scipy.special.bdtr(middle, count, 0.5) <= level else (low, middle - 1)
     return low
 
 
@@ -240,14 +243,14 @@ def _chi_squared(freedom: int) -> tuple[NDArray[np.float64], NDArray[np.float64]
     """Return values of chi-squared over its degrees of freedom, and their weights, for integration."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     # In the probability itself, which makes every node count alike; the tails are nothing to a power of 80%.
-    return chdtri(freedom, (1 - nodes) / 2) / freedom, weights / 2
+    return scipy.special.chdtri(freedom, (1 - nodes) / 2) / freedom, weights / 2
 
 
 @functools.lru_cache(maxsize=1)
 def _normal() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return values of a standard normal variable, and their weights, for integration."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES // 2)
-    return ndtri((1 + nodes) / 2), weights / 2
+    return scipy.special.ndtri((1 + nodes) / 2), weights / 2
 
 
 def _least(enough: Callable[[int], Any], present: int, most: int) -> int | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from photofinish.evaluation.metrics import wilson_interval
@@ -162,9 +163,8 @@ def compare_pair(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> 
     if a.seeds == b.seeds == 1:
         only_a = int((correct_a[0] & ~correct_b[0]).sum())
         discordant = int((correct_a[0] != correct_b[0]).sum())
-        from scipy.stats import binomtest  # takes half a second, before the first model would train
 
-        p_value = float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
+        p_value = float(scipy.stats.binomtest(only_a, discordant).pvalue) if discordant else 1.0
         test = EXACT_TEST
     else:
         p_value = variances.p_value(abs(centre))

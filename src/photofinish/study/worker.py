@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from photofinish import backend
-from photofinish.config import CellSettings, Settings
+from photofinish.config import CellSettings, Settings, is_custom
 from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
 from photofinish.errors import PhotofinishError, StopRequestedError
 from photofinish.runs import Notify, RunFolder, StageEvent, digest_of_our_code, versions
@@ -124,7 +124,10 @@ def main() -> int:
         with backend.lean_imports():
             backend.select(task.settings.backend)
             if not (task.only_measure or task.probe):  # what is measured is to be what it would be at first
-                backend.foreseen.begin(functools.partial(_decides_programs, task))
+                decides = functools.partial(_decides_programs, task)
+                if not backend.foreseen.begin(decides) and _compiles_beside(task.settings):
+                    # It imports what it needs while this process, on another core, imports and builds.
+                    backend.expect_compilation(decides())
             import keras  # noqa: F401
         _do(task, notify, note, say)
     except StopRequestedError:
@@ -152,6 +155,11 @@ def _decides_programs(task: Task) -> str:
     goes_on = bool(CheckpointStore(RunFolder(task.folder).resume).checkpoints)
     settings = task.settings.model_dump(mode="json", exclude={"seed"})
     return repr((settings, str(task.prepared), goes_on, versions(), digest_of_our_code()))
+
+
+def _compiles_beside(settings: CellSettings) -> bool:
+    """Return whether another process compiles for a training: what it is, is known, and is more than a head."""
+    return not is_custom(settings.model) and settings.training.train != "head"
 
 
 def _do(task: Task, notify: Notify, note: Callable[[str], None], say: Callable[[Message], None]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from photofinish.data.audit.duplicates import Pairs
 from photofinish.data.compact import ManyNames
@@ -51,8 +50,8 @@ def numbers_of_groups(original: Places, pairs: Pairs) -> Places:
     """
     count = len(original)
     ends = np.concatenate([original, pairs.first]), np.concatenate([np.arange(count), pairs.second])
-    links = coo_array((np.ones(len(ends[0]), bool), ends), shape=(count, count))
-    numbers: Places = connected_components(links, directed=False)[1].astype(np.int64)
+    links = scipy.sparse.coo_array((np.ones(len(ends[0]), bool), ends), shape=(count, count))
+    numbers: Places = scipy.sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
     return numbers
 
 

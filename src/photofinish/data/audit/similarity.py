@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.fft import irfft2, rfft2
-from scipy.ndimage import correlate1d, gaussian_filter, uniform_filter
 
 from photofinish.data.audit.perceptual import THUMBNAIL, Thumbnails
 
@@ -119,7 +118,9 @@ def _aligned(
     middle = np.zeros_like(first)
     middle[:, inner, inner] = _details(first)[:, inner, inner]
     # The border of zeros is as wide as the moves, so that the transform's wrapping around reaches nothing.
-    products = irfft2(np.conj(rfft2(middle)) * rfft2(_details(second)), s=(THUMBNAIL, THUMBNAIL))
+    products = scipy.fft.irfft2(
+        np.conj(scipy.fft.rfft2(middle)) * scipy.fft.rfft2(_details(second)), s=(THUMBNAIL, THUMBNAIL)
+    )
     moves = np.arange(-MOVES, MOVES + 1)
     best = products[:, moves[:, None], moves].reshape(len(first), -1).argmax(axis=1)
     down, right = (moves[part][:, None, None] for part in np.divmod(best, len(moves)))
@@ -130,13 +131,15 @@ def _aligned(
 
 def _details(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return pictures without their coarse light and shade, by which nothing can be aligned."""
-    fine: NDArray[np.float32] = pictures - gaussian_filter(pictures, (0, _COARSE, _COARSE))
+    fine: NDArray[np.float32] = pictures - scipy.ndimage.gaussian_filter(pictures, (0, _COARSE, _COARSE))
     return fine
 
 
 def _mean(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each window."""
-    means: NDArray[np.float32] = uniform_filter(pictures, (0, WINDOW, WINDOW))[:, _BORDER:-_BORDER, _BORDER:-_BORDER]
+    means: NDArray[np.float32] = scipy.ndimage.uniform_filter(pictures, (0, WINDOW, WINDOW))[
+        :, _BORDER:-_BORDER, _BORDER:-_BORDER
+    ]
     return means
 
 
@@ -144,8 +147,10 @@ def _slope(pictures: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     """Return the covariance of each window with a ramp of mean 0 and variance 1 along an axis."""
     sizes = [0, WINDOW, WINDOW]
     sizes[axis] = 0
-    across = uniform_filter(pictures, sizes)
-    slopes: NDArray[np.float32] = correlate1d(across, _RAMP / WINDOW, axis)[:, _BORDER:-_BORDER, _BORDER:-_BORDER]
+    across = scipy.ndimage.uniform_filter(pictures, sizes)
+    slopes: NDArray[np.float32] = scipy.ndimage.correlate1d(across, _RAMP / WINDOW, axis)[
+        :, _BORDER:-_BORDER, _BORDER:-_BORDER
+    ]
     return slopes
 
 

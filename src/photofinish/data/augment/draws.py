@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from photofinish.data.augment.policy import Augmentation
@@ -75,9 +76,8 @@ def augmentation_draws(examples: int, seed: int, epoch: int, augmentation: Augme
 def _beta(uniform: NDArray[np.float64], parameter: float) -> NDArray[np.float64]:
     """Return numbers that follow Beta(parameter, parameter), from uniform ones."""
     # SciPy takes a third of a second to import, in every process that trains, and most mix nothing.
-    from scipy.special import betaincinv
 
-    weights: NDArray[np.float64] = betaincinv(parameter, parameter, uniform)
+    weights: NDArray[np.float64] = scipy.special.betaincinv(parameter, parameter, uniform)
     return weights
 
 
