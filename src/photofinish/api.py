@@ -26,7 +26,7 @@ from photofinish.study.benchmark.conduct import run_benchmark
 from photofinish.study.cell import choose_backend
 from photofinish.study.cells import finished_run
 from photofinish.study.collect import collect
-from photofinish.study.execute import Observer, execute, refuse_another_run
+from photofinish.study.execute import Observer, execute, refuse_another_run, waiting_worker
 from photofinish.study.fitting import find_size, size_before
 from photofinish.study.forecast import Forecast, forecast
 from photofinish.study.joining import join_studies, require_joinable_into
@@ -407,23 +407,25 @@ class _Asked:
 def _train_cell(asked: _Asked, observer: Observer | None, progress: Progress | None) -> tuple[Path, RunRecord]:
     """Run one cell in a folder of its own."""
     cell, observer = asked.cell, observer or Observer()
-    prepared = prepare_race(Race((cell.model,), (cell.seed,), cell.data, cell.training, backend=cell.backend), progress)
-    name = f"{cell_name(cell.model)}-{cell_name(prepared.record.name)}-seed-{cell.seed}"
-    folder = RunFolder(asked.output or Path("runs") / name)
-    with only_one(folder.path):
-        memory = asked.memory
-        if asked.probed:
-            memory = size_before(folder, asked.probed) or find_size(
-                [cell], asked.probed, prepared.record, prepared.folder, progress
-            )
-            cell = cell.but(training=with_size(cell.training, asked.probed, memory.found))
-            observer.note(cell, in_words(memory, cell.training))
-        refuse_another_run(cell, prepared.record, folder, prepared.listing, resumes=asked.resumes)
-        try:
-            record = execute(cell, prepared.folder, folder, observer, asked.every, memory)
-        except KeyboardInterrupt as interrupt:
-            resume = f". Or: photofinish train --resume {shlex.quote(str(folder.path))}"
-            raise KeyboardInterrupt(f"{interrupt}{resume if folder.resume.is_dir() else ''}") from None
+    with waiting_worker(cell.backend, wanted=asked.probed is None) as waiting:
+        race = Race((cell.model,), (cell.seed,), cell.data, cell.training, backend=cell.backend)
+        prepared = prepare_race(race, progress)
+        name = f"{cell_name(cell.model)}-{cell_name(prepared.record.name)}-seed-{cell.seed}"
+        folder = RunFolder(asked.output or Path("runs") / name)
+        with only_one(folder.path):
+            memory = asked.memory
+            if asked.probed:
+                memory = size_before(folder, asked.probed) or find_size(
+                    [cell], asked.probed, prepared.record, prepared.folder, progress
+                )
+                cell = cell.but(training=with_size(cell.training, asked.probed, memory.found))
+                observer.note(cell, in_words(memory, cell.training))
+            refuse_another_run(cell, prepared.record, folder, prepared.listing, resumes=asked.resumes)
+            try:
+                record = execute(cell, prepared.folder, folder, observer, asked.every, memory, waiting)
+            except KeyboardInterrupt as interrupt:
+                resume = f". Or: photofinish train --resume {shlex.quote(str(folder.path))}"
+                raise KeyboardInterrupt(f"{interrupt}{resume if folder.resume.is_dir() else ''}") from None
     if record.status == "failed":
         raise PhotofinishError(f"{cell.model} failed: {record.error}")
     return folder.path, record

@@ -1,15 +1,19 @@
-"""A finished run stands for its settings and its pictures, and is not mistaken for another."""
+"""A finished run is not mistaken for another; a process that waited for its run does it as any other would."""
 
 from __future__ import annotations
 
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from photofinish.config import CellSettings
+from photofinish.config import CellSettings, DataSettings, TrainingSettings
+from photofinish.data import prepare
 from photofinish.errors import StudyError
 from photofinish.runs import DataRecord, RunFolder, RunRecord, StudyFolder
-from photofinish.study.execute import refuse_another_run
+from photofinish.study.execute import Observer, execute, refuse_another_run, waiting_worker
 
 CELL = CellSettings(model="resnet50")
 DATA = DataRecord(
@@ -48,3 +52,66 @@ def test_a_run_is_the_same_wherever_its_pictures_have_been_moved_to(tmp_path: Pa
     refuse_another_run(moved, DATA.but(name="trees"), folder)
     with pytest.raises(StudyError, match="with other settings"):
         refuse_another_run(moved.but(data=moved.data.but(image_size=64)), DATA, folder)
+
+
+OWN = """
+import keras
+
+
+def network(classes):
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Flatten()(inputs)))
+"""
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Every worker that was started."""
+    found = []
+    start = subprocess.Popen
+
+    def noticed(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        found.append(start(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noticed)
+    return found
+
+
+def test_a_worker_that_waits_does_one_run_and_waiting_counts_for_nothing(
+    tmp_path: Path, processes: list[subprocess.Popen[bytes]]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    data = DataSettings(source="digits", image_size=8, limit_train=40, limit_test=10)
+    cell = CellSettings(model=f"{tmp_path / 'own.py'}:network", data=data, training=TrainingSettings(epochs=1))
+    begin = time.perf_counter()
+    with waiting_worker("jax") as waiting:
+        prepared = prepare(data, cache=tmp_path / "cache")
+        time.sleep(6)
+        folders = [RunFolder(tmp_path / f"seed-{seed}") for seed in range(2)]
+        first = execute(cell, prepared.folder, folders[0], Observer(), waiting=waiting)
+        elapsed = time.perf_counter() - begin
+        assert len(processes) == 1
+        second = execute(cell.but(seed=1), prepared.folder, folders[1], Observer(), waiting=waiting)
+        assert len(processes) == 2
+    for record in (first, second):
+        assert record.status == "finished", record.error
+        assert record.seconds is not None
+        # From the start of its process: importing JAX and Keras takes this long at the least.
+        assert record.seconds.total > 0.5
+    assert first.seconds is not None
+    assert first.seconds.total < elapsed - 2
+    assert folders[0].log.exists()
+
+
+@pytest.mark.parametrize("backend", ["jax", "no such backend"])
+def test_a_worker_that_is_given_nothing_to_do_is_ended_and_one_that_ended_is_not_asked(
+    backend: Any, processes: list[subprocess.Popen[bytes]]
+) -> None:
+    with waiting_worker(backend) as waiting:
+        if backend != "jax":
+            assert waiting.take() is None
+    assert processes[0].poll() is not None
+    with waiting_worker("jax", wanted=False) as waiting:
+        assert waiting.take() is None
+    assert len(processes) == 1

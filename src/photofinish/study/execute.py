@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from photofinish.config import CellSettings
 from photofinish.config.checkpoints import DEFAULT_EVERY, CheckpointEvery
+from photofinish.config.settings import BackendName
 from photofinish.errors import PhotofinishError, StudyError
 from photofinish.runs import DataRecord, EpochRecord, Predictions, RunFolder, RunRecord, StageEvent, StudyFolder
 from photofinish.runs.memory import MemoryRecord
 from photofinish.study.locks import LOCK, WORKER_LOCK
-from photofinish.study.processes import exit_in_words, worker_process
+from photofinish.study.processes import ending, exit_in_words, worker_process
 from photofinish.study.resuming import how_to_go_on, refuse_to_go_on
 from photofinish.study.worker import Message, Task
 
@@ -49,6 +51,47 @@ class Observer:
         """Take note that a cell failed."""
 
 
+class WaitingWorker:
+    """A worker's process that imports what every run needs before it is told what to run.
+
+    Pictures are prepared meanwhile. It can do one run; whatever is wrong with it, another process is started in its
+    place.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._process = process
+
+    def take(self) -> tuple[subprocess.Popen[bytes], float] | None:
+        """Wait until it has imported everything.
+
+        Returns:
+            The process, the first time, and the seconds that it took; None where it is gone.
+        """
+        process, self._process = self._process, None
+        if process is None or process.stdout is None:
+            return None
+        try:
+            return process, float(process.stdout.readline())
+        except ValueError:
+            return None
+
+
+@contextlib.contextmanager
+def waiting_worker(backend: BackendName, *, wanted: bool = True) -> Iterator[WaitingWorker]:
+    """Start a worker that waits for its task, and end it where it is given none.
+
+    Args:
+        backend: What it imports.
+        wanted: Whether to start one at all: it would be in the way of what is tried to fit into memory.
+    """
+    if not wanted:
+        yield WaitingWorker()
+        return
+    arguments = (backend, repr(time.perf_counter()))
+    with worker_process(WORKER, subprocess.DEVNULL, arguments=arguments) as process:
+        yield WaitingWorker(process)
+
+
 def execute(
     cell: CellSettings,
     prepared: Path,
@@ -56,6 +99,7 @@ def execute(
     observer: Observer,
     every: CheckpointEvery = DEFAULT_EVERY,
     memory: MemoryRecord | None = None,
+    waiting: WaitingWorker | None = None,
 ) -> RunRecord:
     """Run a cell in its own process, unless it was finished before; one that was interrupted goes on.
 
@@ -66,6 +110,7 @@ def execute(
         observer: Is told how it goes.
         every: How often its training is saved.
         memory: What was found to fit into memory, for its record.
+        waiting: A process for the first that needs one. The time that it has worked counts as if it had begun now.
 
     Returns:
         The record in the run folder, finished or failed.
@@ -78,9 +123,9 @@ def execute(
         observer.skipped(cell, before)
         return before
     observer.started(cell)
-    task = Task(
-        settings=cell, prepared=prepared, folder=folder.path, started=time.perf_counter(), every=every, memory=memory
-    )
+    process, worked = (waiting and waiting.take()) or (None, 0.0)
+    started = time.perf_counter() - worked
+    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=started, every=every, memory=memory)
 
     def hear(message: Message) -> None:
         if message.event:
@@ -91,7 +136,7 @@ def execute(
             observer.note(cell, message.note)
 
     try:
-        error = run_process(task, hear)
+        error = run_process(task, hear, process=process)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(how_to_go_on(folder)) from None
     record = finished_before(cell, folder)
@@ -162,7 +207,10 @@ def refuse_another_run(
 
 
 def run_process(
-    task: Task, hear: Callable[[Message], None], environment: Mapping[str, str] | None = None
+    task: Task,
+    hear: Callable[[Message], None],
+    environment: Mapping[str, str] | None = None,
+    process: subprocess.Popen[bytes] | None = None,
 ) -> str | None:
     """Run a worker and pass on what it says, errors aside; return why it failed, or None.
 
@@ -170,11 +218,15 @@ def run_process(
         task: What it is to do.
         hear: Is given each message.
         environment: Variables beside those of this process.
+        process: One that waits for its task; None starts one.
     """
     log = RunFolder(task.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     error: str | None = None
-    with log.open("wb") as errors, worker_process(WORKER, errors.fileno(), environment) as process:
+    with contextlib.ExitStack() as stack:
+        errors = stack.enter_context(log.open("wb"))
+        running = worker_process(WORKER, errors.fileno(), environment) if process is None else ending(process)
+        process = stack.enter_context(running)
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(task.model_dump_json().encode())

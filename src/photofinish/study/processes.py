@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,7 +17,7 @@ SECONDS_TO_STOP = 25.0
 
 @contextlib.contextmanager
 def worker_process(
-    module: str, errors: int, environment: Mapping[str, str] | None = None
+    module: str, errors: int, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start one of our modules in its own process and session, and leave none behind.
 
@@ -27,16 +27,24 @@ def worker_process(
         module: Its full name.
         errors: Descriptor that its standard error goes to.
         environment: Variables beside those of this process.
+        arguments: Of its command line.
     """
     process = subprocess.Popen(  # noqa: S603  # our own module, by the interpreter we run in
         # -P: a file in the current folder must not stand in for a library of its name.
-        [sys.executable, "-P", "-m", module],
+        [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         start_new_session=True,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | dict(environment or {}),
     )
+    with ending(process):
+        yield process
+
+
+@contextlib.contextmanager
+def ending(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process at last, if it has not ended by itself; it is given time to save what it does."""
     try:
         yield process
     finally:

@@ -23,7 +23,7 @@ from photofinish.study.audit import audit_study, judge_study
 from photofinish.study.cells import read_cells, read_plan
 from photofinish.study.collect import collect
 from photofinish.study.evidence import evidence_of
-from photofinish.study.execute import Observer, execute, finished_before
+from photofinish.study.execute import Observer, execute, finished_before, waiting_worker
 from photofinish.study.fitting import find_size
 from photofinish.study.gallery import choose
 from photofinish.study.locks import LOCK, only_one
@@ -84,31 +84,33 @@ def run_race(
         DataError: The pictures cannot be used.
         StudyError: The folder belongs to another plan, is in use, or every cell failed.
     """
-    data = prepare_race(race, progress)
-    plan = make_plan(race, data)
-    folder = StudyFolder(output or default_folder(plan, race.probed))
-    if output is None:
-        _refuse_to_leave_unfinished(folder, plan, data.listing)
-    with only_one(folder.path):
-        plan = join_plan(folder, fit_plan(race, plan, folder, data, progress), data.listing)
-        for cell in plan.cells():
-            refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed), data.listing)
-        write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
-        copy_listing(data.listing, folder.listing)
-        audit_study(folder, plan, data, race.data.source, progress)
-        observer = observer_for(plan, folder)
-        records = [
-            execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer, every, plan.memory)
-            for cell in plan.cells()
-        ]
-        if all(record.status == "failed" for record in records):
-            raise StudyError(f"every cell failed; the first said: {records[0].error}")
-        _, finished = read_cells(folder, plan)
-        audit = judge_study(folder, plan, finished)
-        results = collect(folder)
-        results.write(folder.results)
-        # The prepared pictures lie in a cache; the report must be able to show them without it.
-        store_pictures(folder, data, [*choose(finished).ids, *evidence_of(audit).ids])
+    # The first cell's process imports what it needs while pictures are prepared.
+    with waiting_worker(race.backend, wanted=race.probed is None) as waiting:
+        data = prepare_race(race, progress)
+        plan = make_plan(race, data)
+        folder = StudyFolder(output or default_folder(plan, race.probed))
+        if output is None:
+            _refuse_to_leave_unfinished(folder, plan, data.listing)
+        with only_one(folder.path):
+            plan = join_plan(folder, fit_plan(race, plan, folder, data, progress), data.listing)
+            for cell in plan.cells():
+                refuse_to_go_on(cell, data.record, folder.cell(cell.model, cell.seed), data.listing)
+            write_json(folder.plan, plan.model_dump(mode="json", by_alias=True))
+            copy_listing(data.listing, folder.listing)
+            audit_study(folder, plan, data, race.data.source, progress)
+            observer = observer_for(plan, folder)
+            records = [
+                execute(cell, data.folder, folder.cell(cell.model, cell.seed), observer, every, plan.memory, waiting)
+                for cell in plan.cells()
+            ]
+            if all(record.status == "failed" for record in records):
+                raise StudyError(f"every cell failed; the first said: {records[0].error}")
+            _, finished = read_cells(folder, plan)
+            audit = judge_study(folder, plan, finished)
+            results = collect(folder)
+            results.write(folder.results)
+            # The prepared pictures lie in a cache; the report must be able to show them without it.
+            store_pictures(folder, data, [*choose(finished).ids, *evidence_of(audit).ids])
     return folder, results, records
 
 

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,8 @@ class Task(Settings):
         settings: The cell.
         prepared: The prepared folder of the data.
         folder: The run folder.
-        started: When the process was started, on the clock of `time.perf_counter`, which all processes share.
+        started: When the process was started, on the clock of `time.perf_counter`, which all processes share. Of one
+            that waited for its task, later by as long as it waited.
         every: How often the training is saved.
         only_measure: Whether to time a few steps of the cell instead of running it.
         probe: What to try of the cell instead of running it, to see whether it fits into memory.
@@ -100,7 +102,8 @@ class Stopping:
 
 
 def main() -> int:
-    """Run the cell that standard input describes."""
+    """Run the cell that standard input describes; given a backend and when it was started, import that before."""
+    _import_ahead(*sys.argv[1:])
     task = Task.model_validate_json(sys.stdin.read())
     folder = RunFolder(task.folder)
     output = keep_output_for_messages(folder.log)
@@ -148,6 +151,21 @@ def main() -> int:
     finally:
         backend.foreseen.close()
     return 0
+
+
+def _import_ahead(name: str | None = None, started: str = "") -> None:
+    """Import what every run needs, and say how long that took, to whoever then tells what to run.
+
+    Args:
+        name: The backend; None imports nothing.
+        started: When the process was started, on the clock of `time.perf_counter`.
+    """
+    if name is None:
+        return
+    with backend.lean_imports():
+        backend.select(name)
+        import keras  # noqa: F401
+    print(time.perf_counter() - float(started), flush=True)
 
 
 def _decides_programs(task: Task) -> str:
