@@ -106,3 +106,26 @@ def test_what_was_kept_is_not_computed_again() -> None:
     wrong = [value + 1 for value in kept]
     # Other values in the place of those that were kept are believed, the last, a sum, among them.
     assert recipe.follow(given, replayed(wrong)) == kept[-1] + 1
+
+
+def test_a_marked_value_is_kept_and_one_that_is_there_anyway_is_not() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    from photofinish.backend.recipes import Recipe
+
+    def marked(weights: Any, inputs: Any) -> Any:
+        x = backend.worth_keeping(inputs)  # given
+        product = backend.worth_keeping(x @ weights["first"])  # kept, being a product
+        within = jax.jit(lambda y: backend.worth_keeping(jnp.tanh(y)) * 2)
+        return jnp.sum(within(product))
+
+    given = values(0)
+    recipe = Recipe(lambda *arguments: jax.vjp(marked, *arguments), *given)
+    kept: Values = []
+    recipe.follow(given, recorded(kept))
+    # The product, tanh of it, and the sum.
+    assert [value.shape for value in kept] == [(4, 5), (4, 5), ()]
+    np.testing.assert_allclose(kept[1], np.tanh(kept[0]), rtol=1e-6)
+    slopes, expected = recipe.follow(given, replayed(kept))[1](1.0), jax.grad(marked, (0, 1))(*given)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6), slopes, expected)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from photofinish.config.settings import DataSettings
 from photofinish.data import PreparedData, prepare
@@ -63,6 +64,15 @@ def test_ids_begin_inside_a_wrapper_so_that_an_archive_has_the_same(
     prints = [prepare(settings(source), cache=cache).record.fingerprint for source in (root, *archives)]
     assert len(set(prints)) == 1
     assert prepare(settings(root), cache=cache).ids[0] == "cat/0.png"
+
+
+def test_a_jpeg_may_be_called_as_cameras_and_browsers_call_it(make_pictures: Make, tmp_path: Path, cache: Path) -> None:
+    root = make_pictures(tmp_path / "pets", CLASSES)
+    for place, suffix in enumerate((".jfif", ".JPE")):
+        picture = root / "cat" / f"{place}.png"
+        Image.open(picture).convert("RGB").save(root / "cat" / f"{place}{suffix}", "JPEG")
+        picture.unlink()
+    assert counts(prepare(settings(root), cache=cache)) == (12, 4, 4)
 
 
 def test_hidden_files_and_other_files_are_ignored(make_pictures: Make, tmp_path: Path, cache: Path) -> None:

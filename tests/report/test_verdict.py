@@ -11,17 +11,17 @@ from photofinish.study.results import Estimate, ModelResult, PairResult, Results
 
 
 def model(name: str, accuracy: float, seconds: float = 100.0, parameters: int = 1_000_000) -> ModelResult:
-    share = Estimate(mean=accuracy, low=accuracy - 0.02, high=accuracy + 0.02, per_seed=(accuracy,))
+    share = Estimate(mean=accuracy, low=accuracy - 0.02, high=accuracy + 0.02, per_seed=(accuracy,) * 2)
     return ModelResult(
         name=name,
         parameters=parameters,
         trainable_parameters=parameters,
         macs=None,
         image_size=32,
-        seeds=(0,),
+        seeds=(0, 1),
         test_accuracy=share,
         validation_accuracy=share,
-        train_seconds=Estimate(mean=seconds, low=seconds, high=seconds, per_seed=(seconds,)),
+        train_seconds=Estimate(mean=seconds, low=seconds, high=seconds, per_seed=(seconds,) * 2),
         compile_seconds=1,
         total_seconds=1,
         train_images_per_second=1,
@@ -82,7 +82,7 @@ def test_three_models_are_ranked_and_the_open_pair_is_named_first() -> None:
     ]
     sentence = verdict_sentence(results(models, pairs))
     assert sentence.startswith("Undecided: first (91.0%) and second (90.5%)")
-    assert "no reasonable number of seeds or test pictures" in sentence
+    assert "neither more seeds alone nor more test pictures alone would settle" in sentence
     assert sentence.endswith("It is more accurate than third.")
 
 
@@ -145,7 +145,17 @@ def test_times_that_others_disturbed_are_given_and_not_compared() -> None:
 
 
 def test_one_more_seed_is_singular() -> None:
-    assert "1 more seed each" in more_work(pair("a", "b", 0.01, "undecided", seeds_to_decide=1))
+    open_pair = pair("a", "b", 0.01, "undecided", seeds_to_decide=1)
+    assert "1 more seed each" in more_work(open_pair, results([model("a", 0.91), model("b", 0.9)], [open_pair]))
+
+
+def test_what_pictures_would_settle_with_one_seed_is_only_these_trainings() -> None:
+    open_pair = pair("a", "b", 0.01, "undecided", pictures_to_decide=3300)
+    models = [model("a", 0.91), model("b", 0.9).but(seeds=(0,))]
+    assert more_work(open_pair, results(models, [open_pair])) == (
+        "about 3,300 more test pictures would settle a difference of this size between these very trainings; how much "
+        "other seeds would change it, one seed cannot tell"
+    )
 
 
 def two_models(a: str, b: str) -> Results:

@@ -190,7 +190,7 @@ def test_small_test_sets_skipped_pictures_and_short_runs_are_warned_of(studies: 
     design = studies.Design(test=FEW_TEST_PICTURES - 1, epochs=1, skipped=("a.jpg: truncated",))
     warnings = " ".join(collect(studies.write_study(tmp_path, design)).warnings)
     assert "The test set has 99 pictures only" in warnings
-    assert "Pictures that do not decode were left out: 1." in warnings
+    assert "Pictures that do not decode were left out: 1 (a.jpg)." in warnings
     assert "estimated anew from training pictures before evaluation (mobilenetv2)" in warnings
 
 

@@ -32,6 +32,7 @@ from photofinish.backend.foresight import foreseen
 from photofinish.backend.imports import lean_imports
 from photofinish.backend.programs import AssigningProgram, compile_beside, expect_compilation
 from photofinish.backend.randomness import few_uniform
+from photofinish.backend.recipes import worth_keeping
 from photofinish.backend.steps import compiled, gradients, no_gradient, only_if, value_now
 
 __all__ = [
@@ -65,5 +66,6 @@ __all__ = [
     "value_now",
     "wait",
     "watch_programs",
+    "worth_keeping",
     "zeros",
 ]

@@ -103,7 +103,8 @@ def compare(  # noqa: PLR0913  # each argument is an option
             console.print(printable(sentence), markup=False, highlight=False)
     console.print(f"\nreport: {study.report}", markup=False, highlight=False, soft_wrap=True)
     if study.failed:
-        raise PhotofinishError(f"{len(study.failed)} cells failed: {', '.join(study.failed)}; the report has the rest")
+        cells = "1 cell" if len(study.failed) == 1 else f"{len(study.failed)} cells"
+        raise PhotofinishError(f"{cells} failed: {', '.join(study.failed)}; the report has the rest")
 
 
 @with_settings

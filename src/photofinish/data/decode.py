@@ -19,7 +19,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from photofinish.errors import DataError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+PICTURE_SUFFIXES = frozenset(
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+        ".pnm",
+    }
+)  # fmt: skip
 DECODER_VERSION = 2  # raised whenever the same bytes would decode to other pixels
 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")

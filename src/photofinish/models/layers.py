@@ -87,6 +87,8 @@ class PointwiseConvolution(keras.layers.Conv2D):
         rows, columns = self.strides
         if (rows, columns) != (1, 1):
             inputs = inputs[:, ::rows, ::columns]
+        if inputs.shape[1:3] != (1, 1):
+            inputs = backend.worth_keeping(inputs)
         own = backend.active() == "jax" and backend.on_cpu()
         outputs = (pixel_product if own else ops.matmul)(inputs, ops.convert_to_tensor(self.kernel)[0, 0])
         return _with_bias_and_activation(self, outputs)
@@ -138,6 +140,7 @@ class DepthwiseConvolution(keras.layers.DepthwiseConv2D):
         if not (backend.active() == "jax" and backend.on_cpu()):
             return super().call(inputs)
         outputs = shifted_depthwise(inputs, self.kernel[..., 0], self.strides[0], self.padding)
+        outputs = backend.worth_keeping(outputs)
         return _with_bias_and_activation(self, outputs)
 
     @classmethod
@@ -163,6 +166,7 @@ class SpatialConvolution(keras.layers.Conv2D):
 
     def call(self, inputs: Any) -> Any:
         """Convolve (batch, height, width, channels) to (batch, height, width, filters)."""
+        inputs = backend.worth_keeping(inputs)
         height, width = inputs.shape[1], inputs.shape[2]
         is_tiny = height is not None and width is not None and max(height, width) <= LARGEST_TINY_MAP
         if not (is_tiny and backend.active() == "jax" and backend.on_cpu()):

@@ -80,7 +80,7 @@ def normalise_batch(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tup
         mean_away = of_values / count
         variance = ops.maximum(of_squares / count - mean_away * mean_away, 0)
         mean = mean_away + first
-        reciprocal = ops.rsqrt(variance + epsilon)
+        reciprocal = backend.worth_keeping(ops.rsqrt(variance + epsilon))
         factor = scale * reciprocal
 
         def gradient(slopes: Any) -> tuple[Any, Any, Any]:

@@ -43,6 +43,7 @@ def section(material: Material) -> dict[str, Any]:
             _confusions(material, entrant, own, groups) for entrant, own in zip(material.entrants, counts, strict=True)
         ],
         "many": many,
+        "one_seed": all(len(entrant.cells) == 1 for entrant in material.entrants),
         "drawn": len(material.classes) <= MOST_DRAWN,
         "charted": min(MOST_CHARTED, len(rows)),
         "chart": [class_chart(rows[:MOST_CHARTED], wide=wide) for wide in (True, False)] if rows else None,

@@ -12,7 +12,7 @@ from photofinish.report.material import Entrant, Material
 from photofinish.report.verdict import more_work
 from photofinish.runs import cell_name
 from photofinish.storage.sizes import size
-from photofinish.study.results import Estimate, ModelResult, PairResult
+from photofinish.study.results import Estimate, ModelResult, PairResult, Results
 from photofinish.study.statistics import mean_accuracy
 
 MISSING = "\u2013"
@@ -63,7 +63,7 @@ def models_table(material: Material) -> Table:
         Column("Training speed", "images/s"),
         Column("Inference speed", "images/s"),
         Column("Peak memory"),
-        Column("Compile time"),
+        Column("Compile time", "of the training step"),
         Column("Calibration error", "0 to 1"),
         Column("Log loss", "nats"),
     )
@@ -137,25 +137,25 @@ def pairs_table(material: Material) -> Table:
         Column("Verdict", "at 5%", number=False),
         Column("Test", number=False),
     )
-    rows = tuple(_pair_row(pair) for pair in material.results.pairs)
+    rows = tuple(_pair_row(pair, material.results) for pair in material.results.pairs)
     caption = "Accuracy of the first model minus accuracy of the second, on the same test pictures."
     return Table(caption, columns, rows, "results.json")
 
 
-def _pair_row(pair: PairResult) -> tuple[Field, ...]:
+def _pair_row(pair: PairResult, results: Results) -> tuple[Field, ...]:
     return (
         Field(f"{pair.a} {wording.MINUS} {pair.b}"),
         Field(wording.points(pair.difference), wording.interval_points(pair.low, pair.high), pair.difference),
         Field(wording.p_value(pair.p_value), "", pair.p_value),
         Field(wording.p_value(pair.p_adjusted), "", pair.p_adjusted),
-        _verdict(pair),
+        _verdict(pair, results),
         Field(pair.test),
     )
 
 
-def _verdict(pair: PairResult) -> Field:
+def _verdict(pair: PairResult, results: Results) -> Field:
     if pair.verdict == "undecided":
-        return Field("undecided", more_work(pair))
+        return Field("undecided", more_work(pair, results))
     return Field(pair.a if pair.verdict == "a" else pair.b, "more accurate")
 
 

@@ -76,8 +76,13 @@ def pair_of(results: Results, first: ModelResult, second: ModelResult) -> PairRe
     return next(pair for pair in results.pairs if {pair.a, pair.b} == names)
 
 
-def more_work(pair: PairResult) -> str:
-    """Return what would settle an undecided pair, in words."""
+def more_work(pair: PairResult, results: Results) -> str:
+    """Return what would settle an undecided pair, in words.
+
+    Args:
+        pair: Of two models.
+        results: The figures of the study, which know how many seeds they ran with.
+    """
     options = []
     if pair.seeds_to_decide is not None:
         seeds = "seed" if pair.seeds_to_decide == 1 else "seeds"
@@ -85,8 +90,15 @@ def more_work(pair: PairResult) -> str:
     if pair.pictures_to_decide is not None:
         options.append(f"{wording.about(pair.pictures_to_decide)} more test pictures")
     if not options:
-        return "no reasonable number of seeds or test pictures would settle a difference this small"
-    return f"about {' or '.join(options)} would settle a difference of this size"
+        return (
+            "neither more seeds alone nor more test pictures alone would settle a difference of this size, in any "
+            "reasonable number"
+        )
+    settled = f"about {' or '.join(options)} would settle a difference of this size"
+    fewest = min(len(model.seeds) for model in results.models if model.name in {pair.a, pair.b})
+    if fewest > 1:
+        return settled
+    return f"{settled} between these very trainings; how much other seeds would change it, one seed cannot tell"
 
 
 def _undecided(results: Results, leader: ModelResult, others: list[ModelResult], open_pairs: list[PairResult]) -> str:
@@ -95,7 +107,7 @@ def _undecided(results: Results, leader: ModelResult, others: list[ModelResult],
     accuracies = {model.name: wording.percent(model.test_accuracy.mean) for model in results.models}
     sentence = (
         f"Undecided: {leader.name} ({accuracies[leader.name]}) and {rival} ({accuracies[rival]}) differ by "
-        f"{_gap(pair, leader)}; {more_work(pair)}."
+        f"{_gap(pair, leader)}; {more_work(pair, results)}."
     )
     rivals = {name for one in open_pairs for name in (one.a, one.b)} - {leader.name}
     also = [model.name for model in others if model.name in rivals - {rival}]

@@ -105,10 +105,10 @@ def _test_set(plan: Plan) -> Iterator[str]:
             "too, so that accuracy is overstated."
         )
     if plan.data.skipped:
-        yield (
-            f"Pictures that do not decode were left out: {len(plan.data.skipped):,}. "
-            "They are listed under the conditions."
-        )
+        skipped = [one.partition(": ")[0] for one in plan.data.skipped]
+        more = f" and {len(skipped) - MOST_NAMED:,} more" if len(skipped) > MOST_NAMED else ""
+        names = f"{', '.join(skipped[:MOST_NAMED])}{more}"
+        yield f"Pictures that do not decode were left out: {len(skipped):,} ({names})."
 
 
 def _leaked(plan: Plan, models: Sequence[ModelResult], audit: AuditRecord | None) -> Iterator[str]:
