@@ -151,7 +151,11 @@ def test_one_more_seed_is_singular() -> None:
 
 def test_what_pictures_would_settle_with_one_seed_is_only_these_trainings() -> None:
     open_pair = pair("a", "b", 0.01, "undecided", pictures_to_decide=3300)
-    models = [model("a", 0.91), model("b", 0.9).but(seeds=(0,))]
+    models = [model("a", 0.91).but(seeds=(0,)), model("b", 0.9).but(seeds=(0,))]
+    of_no_use = pair("a", "b", 0.0001, "undecided")
+    assert "seeds alone" not in more_work(of_no_use, results(models, [of_no_use]))
+    uneven = [models[0], model("b", 0.9)]
+    assert "very trainings" not in more_work(open_pair, results(uneven, [open_pair]))
     assert more_work(open_pair, results(models, [open_pair])) == (
         "about 3,300 more test pictures would settle a difference of this size between these very trainings; how much "
         "other seeds would change it, one seed cannot tell"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_a_worker_that_waits_does_one_run_and_waiting_counts_for_nothing(
     begin = time.perf_counter()
     with waiting_worker("jax") as waiting:
         prepared = prepare(data, cache=tmp_path / "cache")
-        time.sleep(6)
+        assert processes[0].stdout is not None
+        select.select([processes[0].stdout], [], [])  # it is ready
+        time.sleep(3)
         folders = [RunFolder(tmp_path / f"seed-{seed}") for seed in range(2)]
         first = execute(cell, prepared.folder, folders[0], Observer(), waiting=waiting)
         elapsed = time.perf_counter() - begin

@@ -16,7 +16,9 @@ from photofinish.config import TrainingSettings
 from photofinish.data import PreparedData, epoch_order
 from photofinish.errors import TrainingError
 from photofinish.models import Anatomy, Head, StochasticDepth, build, build_with_initial_values
+from photofinish.models.layers import use_fast_layers
 from photofinish.runs import unheard
+from photofinish.training import measure_entrant, train_entrant
 from photofinish.training.chained import pays
 from photofinish.training.loop import Trainer
 
@@ -56,12 +58,17 @@ def network() -> tuple[keras.Model, Anatomy]:
             y = kept(keras.layers.Conv2D(6, 3, padding="same", use_bias=False, name=f"conv{number}"))(x)
             y = kept(keras.layers.BatchNormalization(momentum=0.9, name=f"bn{number}"))(y)
             y = keras.layers.Activation("silu")(y)
+            y = kept(keras.layers.DepthwiseConv2D(3, padding="same", name=f"depthwise{number}"))(y)
+            y = kept(keras.layers.Conv2D(6, 1, name=f"project{number}"))(keras.layers.Activation("silu")(y))
             if number:
                 y = StochasticDepth(0.1 * number, name=f"drop{number}")(y)
             x = keras.layers.Add(name=f"add{number}")([x, y])
         return keras.Model(inputs, Head(10, 0.2)(x))
 
-    return build_with_initial_values(assemble, 0), Anatomy(parts)
+    model = build_with_initial_values(assemble, 0)
+    # Ours mark what is worth keeping for the gradient.
+    use_fast_layers(model.layers)
+    return model, Anatomy(parts)
 
 
 def state_after(data: PreparedData, *, chained: bool, **changes: Any) -> dict[str, Any]:
@@ -139,7 +146,7 @@ def test_equal_blocks_share_their_programs(few: Few, monkeypatch: pytest.MonkeyP
     trainer.enter_stage()
     trainer.train_epoch(1)
     # Of the four blocks the first has the stem before it, and the other three compute alike.
-    assert len(traced) == 2
+    assert len(traced) == 4
 
 
 @pytest.fixture
@@ -198,3 +205,23 @@ def test_a_chain_is_for_short_trainings_of_deep_networks() -> None:
     assert not pays(few_alike, 10, named=False)
     inputs = keras.Input((8, 8, 3))
     assert not pays(keras.Model(inputs, Head(10)(keras.layers.Conv2D(4, 3)(inputs))), 1)
+
+
+class ChosenError(Exception):
+    """Says whether a training is to go segment by segment, before it begins."""
+
+
+@pytest.mark.parametrize(("name", "chained"), [("mobilenetv2-0.35", True), ("own.py:network", False)])
+def test_a_plan_times_a_training_as_the_race_will_go(
+    few: Few, monkeypatch: pytest.MonkeyPatch, name: str, *, chained: bool
+) -> None:
+    def chosen(self: Trainer, _: Any, **_given: Any) -> None:
+        raise ChosenError(self.is_chained)
+
+    monkeypatch.setattr(Trainer, "begin_stage", chosen)
+    entrant = build("mobilenetv2-0.35", Head(10), image_size=32, seed=None)
+    given = entrant, name, few(8), 32, TrainingSettings.of(BASE), 0
+    with pytest.raises(ChosenError, match=str(chained)):
+        measure_entrant(*given, unheard)
+    with pytest.raises(ChosenError, match=str(chained)):
+        train_entrant(*given, record=lambda _: None, notify=unheard)

@@ -86,7 +86,8 @@ class Chain:
             facts = f"{role}: {link.facts}"
             if facts not in programs:
                 name = None if kept_as is None else f"{kept_as} link {place}"
-                programs[facts] = _Programs(link, shared, measure, name, passes_on=place > lowest)
+                given = {"is_trained": place >= lowest, "passes_on": place > lowest}
+                programs[facts] = _Programs(link, shared, measure, name, **given)
             self._runs.append(_Run(link, programs[facts], is_trained=place >= lowest))
 
     def ahead(self, inputs: Any, others: tuple[Any, ...], controls: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
@@ -164,10 +165,17 @@ class _Programs:
     """
 
     def __init__(
-        self, link: Link, shared: Sequence[Any], measure: Callable[[Values], Any], name: str | None, *, passes_on: bool
+        self,
+        link: Link,
+        shared: Sequence[Any],
+        measure: Callable[[Values], Any],
+        name: str | None,
+        *,
+        is_trained: bool,
+        passes_on: bool,
     ) -> None:
         self._link = link
-        self._passes_on = passes_on
+        self._is_trained, self._passes_on = is_trained, passes_on
         self._measure = measure
         self._recipes: dict[Any, Recipe] = {}
         self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY, soon=True)
@@ -188,7 +196,10 @@ class _Programs:
         kept: Values = []
 
         def keep(_: int, compute: Callable[[], Values]) -> Values:
-            kept.extend(new := compute())
+            new = compute()
+            # Nobody differentiates by what is below the first link that is trained.
+            if self._is_trained:
+                kept.extend(new)
             return new
 
         outputs, moved, _ = self._recipe(values, arguments).follow((values, arguments), keep)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
-from photofinish.backend.choice import count_as_compiled, found_for_another, keeps_programs
+from photofinish.backend.choice import active, count_as_compiled, found_for_another, keeps_programs
 from photofinish.backend.compiling import CompilerProcess
 from photofinish.backend.exported import jitted
 from photofinish.backend.foresight import foreseen
@@ -240,7 +240,7 @@ def expect_compilation(kept_as: str) -> None:
         kept_as: In words, what decides the programs to come.
     """
     digest = hashlib.sha256(kept_as.encode()).hexdigest()
-    if keeps_programs("jax") and not is_compiled(digest):
+    if keeps_programs(active()) and not is_compiled(digest):
         note_compiled(digest)
         aside.start()
 

@@ -89,14 +89,19 @@ def more_work(pair: PairResult, results: Results) -> str:
         options.append(f"{wording.about(pair.seeds_to_decide)} more {seeds} each")
     if pair.pictures_to_decide is not None:
         options.append(f"{wording.about(pair.pictures_to_decide)} more test pictures")
+    of_one_seed = all(len(model.seeds) == 1 for model in results.models if model.name in {pair.a, pair.b})
+    if of_one_seed and not options:
+        return (
+            "no reasonable number of test pictures would settle a difference of this size; how much other seeds would "
+            "change it, one seed cannot tell"
+        )
     if not options:
         return (
             "neither more seeds alone nor more test pictures alone would settle a difference of this size, in any "
             "reasonable number"
         )
     settled = f"about {' or '.join(options)} would settle a difference of this size"
-    fewest = min(len(model.seeds) for model in results.models if model.name in {pair.a, pair.b})
-    if fewest > 1:
+    if not of_one_seed:
         return settled
     return f"{settled} between these very trainings; how much other seeds would change it, one seed cannot tell"
 

@@ -112,7 +112,8 @@ class TimeRecord(Settings):
         validation: Validation after each epoch, without compilation.
         reestimate: Estimating BatchNormalization's averages anew, without compilation.
         evaluate: Predicting the validation and test pictures at the end.
-        total: The whole run from the start of its process; of a run that was resumed, what counts of all its processes.
+        total: The whole run from the start of its process, without what that waited for its task; of a run that was
+            resumed, what counts of all its processes.
         step: One training step.
         features: Part of `train` in which the frozen network's features of the training pictures were computed, as
             measured then: later seeds find them in the cache.

@@ -65,15 +65,15 @@ class WaitingWorker:
         """Wait until it has imported everything.
 
         Returns:
-            The process, the first time, and the seconds that it took; None where it is gone.
+            The process, the first time, and the seconds of a core that it took; None where it is gone.
         """
         process, self._process = self._process, None
         if process is None or process.stdout is None:
             return None
-        try:
-            return process, float(process.stdout.readline())
-        except ValueError:
+        said = process.stdout.readline()
+        if process.poll() is not None or not said:
             return None
+        return process, float(said)
 
 
 @contextlib.contextmanager
@@ -87,8 +87,7 @@ def waiting_worker(backend: BackendName, *, wanted: bool = True) -> Iterator[Wai
     if not wanted:
         yield WaitingWorker()
         return
-    arguments = (backend, repr(time.perf_counter()))
-    with worker_process(WORKER, subprocess.DEVNULL, arguments=arguments) as process:
+    with worker_process(WORKER, subprocess.DEVNULL, arguments=(backend,)) as process:
         yield WaitingWorker(process)
 
 
@@ -110,7 +109,8 @@ def execute(
         observer: Is told how it goes.
         every: How often its training is saved.
         memory: What was found to fit into memory, for its record.
-        waiting: A process for the first that needs one. The time that it has worked counts as if it had begun now.
+        waiting: A process for the first that needs one. Its run counts as begun now, but for the time of a core that it
+            has worked: beside the preparation of pictures it was slower than it would have been alone.
 
     Returns:
         The record in the run folder, finished or failed.
@@ -123,9 +123,6 @@ def execute(
         observer.skipped(cell, before)
         return before
     observer.started(cell)
-    process, worked = (waiting and waiting.take()) or (None, 0.0)
-    started = time.perf_counter() - worked
-    task = Task(settings=cell, prepared=prepared, folder=folder.path, started=started, every=every, memory=memory)
 
     def hear(message: Message) -> None:
         if message.event:
@@ -136,6 +133,9 @@ def execute(
             observer.note(cell, message.note)
 
     try:
+        process, worked = (waiting and waiting.take()) or (None, 0.0)
+        started = time.perf_counter() - worked
+        task = Task(settings=cell, prepared=prepared, folder=folder.path, started=started, every=every, memory=memory)
         error = run_process(task, hear, process=process)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(how_to_go_on(folder)) from None

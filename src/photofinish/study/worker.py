@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -46,7 +47,7 @@ class Task(Settings):
         prepared: The prepared folder of the data.
         folder: The run folder.
         started: When the process was started, on the clock of `time.perf_counter`, which all processes share. Of one
-            that waited for its task, later by as long as it waited.
+            that waited for its task, as if it had been started when it was told, less what it had worked by then.
         every: How often the training is saved.
         only_measure: Whether to time a few steps of the cell instead of running it.
         probe: What to try of the cell instead of running it, to see whether it fits into memory.
@@ -101,9 +102,16 @@ class Stopping:
         self.requested = True
 
 
-def main() -> int:
-    """Run the cell that standard input describes; given a backend and when it was started, import that before."""
-    _import_ahead(*sys.argv[1:])
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the cell that standard input describes.
+
+    Args:
+        arguments: The backend that the cell will have, where it is to be imported before the cell is known.
+
+    Returns:
+        The exit code.
+    """
+    _import_ahead(*arguments)
     task = Task.model_validate_json(sys.stdin.read())
     folder = RunFolder(task.folder)
     output = keep_output_for_messages(folder.log)
@@ -153,19 +161,23 @@ def main() -> int:
     return 0
 
 
-def _import_ahead(name: str | None = None, started: str = "") -> None:
-    """Import what every run needs, and say how long that took, to whoever then tells what to run.
+def _import_ahead(name: str | None = None) -> None:
+    """Import what every run needs, and say what that took, in seconds of a core, to whoever then tells what to run.
 
     Args:
-        name: The backend; None imports nothing.
-        started: When the process was started, on the clock of `time.perf_counter`.
+        name: The backend; None imports and says nothing.
     """
     if name is None:
         return
+    output = os.dup(1)
+    # What else is printed is not to be taken for it.
+    os.dup2(2, 1)
     with backend.lean_imports():
         backend.select(name)
         import keras  # noqa: F401
-    print(time.perf_counter() - float(started), flush=True)
+    os.dup2(output, 1)
+    os.close(output)
+    print(time.process_time(), flush=True)
 
 
 def _decides_programs(task: Task) -> str:
@@ -203,4 +215,4 @@ def _do(task: Task, notify: Notify, note: Callable[[str], None], say: Callable[[
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
