@@ -157,8 +157,8 @@ def test_what_pictures_would_settle_with_one_seed_is_only_these_trainings() -> N
     uneven = [models[0], model("b", 0.9)]
     assert "very trainings" not in more_work(open_pair, results(uneven, [open_pair]))
     assert more_work(open_pair, results(models, [open_pair])) == (
-        "about 3,300 more test pictures would settle a difference of this size between these very trainings; how much "
-        "other seeds would change it, one seed cannot tell"
+        "about 3,300 more test pictures would settle a difference of this size between these very trainings, and tell "
+        "nothing of other seeds"
     )
 
 

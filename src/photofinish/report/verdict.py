@@ -5,6 +5,8 @@ from __future__ import annotations
 from photofinish.report import wording
 from photofinish.study.results import ModelResult, PairResult, Results
 
+OF_ONE_SEED = "between these very trainings, and tell nothing of other seeds"
+
 
 def verdict_sentence(results: Results) -> str:
     """Return who won, or that nobody did and what would settle it.
@@ -91,10 +93,7 @@ def more_work(pair: PairResult, results: Results) -> str:
         options.append(f"{wording.about(pair.pictures_to_decide)} more test pictures")
     of_one_seed = all(len(model.seeds) == 1 for model in results.models if model.name in {pair.a, pair.b})
     if of_one_seed and not options:
-        return (
-            "no reasonable number of test pictures would settle a difference of this size; how much other seeds would "
-            "change it, one seed cannot tell"
-        )
+        return f"no reasonable number of test pictures would settle a difference of this size {OF_ONE_SEED}"
     if not options:
         return (
             "neither more seeds alone nor more test pictures alone would settle a difference of this size, in any "
@@ -103,7 +102,7 @@ def more_work(pair: PairResult, results: Results) -> str:
     settled = f"about {' or '.join(options)} would settle a difference of this size"
     if not of_one_seed:
         return settled
-    return f"{settled} between these very trainings; how much other seeds would change it, one seed cannot tell"
+    return f"{settled} {OF_ONE_SEED}"
 
 
 def _undecided(results: Results, leader: ModelResult, others: list[ModelResult], open_pairs: list[PairResult]) -> str:
