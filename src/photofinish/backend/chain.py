@@ -2,7 +2,7 @@
 
 As one program a deep network takes long to compile, and, what is worse, long to read from the cache of compiled
 programs: XLA looks for the operations of a program one by one. As a chain of programs, EfficientNetV2-L needs those of
-15 links instead of 80. The host hands over the next program while the device computes, so that a step is no slower.
+15 links instead of 80. The host hands over the next program while the device computes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Chain:
                 name = None if kept_as is None else f"{kept_as} link {place}"
                 given = {"is_trained": place >= lowest, "passes_on": place > lowest}
                 programs[facts] = _Programs(link, shared, measure, name, **given)
-            self._runs.append(_Run(link, programs[facts], is_trained=place >= lowest))
+            self._runs.append(_Run(link, programs[facts]))
 
     def ahead(self, inputs: Any, others: tuple[Any, ...], controls: tuple[Any, ...]) -> Iterator[Callable[[], Any]]:
         """Trace the programs ahead of the first step; yield what compiles each of them, in any thread.
@@ -113,7 +113,7 @@ class Chain:
     @property
     def trained_links(self) -> int:
         """How many links are trained: so many measures `backward` returns."""
-        return sum(run.is_trained for run in self._runs)
+        return sum(run.programs.is_trained for run in self._runs)
 
     def __len__(self) -> int:
         """Return the number of links."""
@@ -138,7 +138,7 @@ class Chain:
         (_, returned), slopes = self._objective(outputs, others)
         measures = []
         for run in reversed(self._runs):
-            if run.is_trained:
+            if run.programs.is_trained:
                 slopes, measure = run.backward(slopes)
                 measures.append(measure)
         return returned, measures
@@ -175,7 +175,7 @@ class _Programs:
         passes_on: bool,
     ) -> None:
         self._link = link
-        self._is_trained, self._passes_on = is_trained, passes_on
+        self.is_trained, self._passes_on = is_trained, passes_on
         self._measure = measure
         self._recipes: dict[Any, Recipe] = {}
         self.forward = Program(self._forward, _named(name, "forward"), large=LARGE_OF_MANY, soon=True)
@@ -198,7 +198,7 @@ class _Programs:
         def keep(_: int, compute: Callable[[], Values]) -> Values:
             new = compute()
             # Nobody differentiates by what is below the first link that is trained.
-            if self._is_trained:
+            if self.is_trained:
                 kept.extend(new)
             return new
 
@@ -256,8 +256,8 @@ def _named(name: str | None, part: str) -> str | None:
 class _Run:
     """A link in a step: its values on their way from one program to the next."""
 
-    def __init__(self, link: Link, programs: _Programs, *, is_trained: bool) -> None:
-        self.link, self.programs, self.is_trained = link, programs, is_trained
+    def __init__(self, link: Link, programs: _Programs) -> None:
+        self.link, self.programs = link, programs
         self._changed = [*link.trained, *link.states, *link.moved]
         self._values: tuple[Values, Values, Values] = [], [], []
         self._inputs: Any = None
@@ -274,7 +274,7 @@ class _Run:
         link, programs = self.link, self.programs
         values = self._read()
         (outputs, moved, kept), forward = programs.forward.ahead(values, (link.constants, inputs))
-        if not self.is_trained:
+        if not programs.is_trained:
             slopes: Any = []
             compilations = [forward]
         else:

@@ -87,6 +87,7 @@ class PointwiseConvolution(keras.layers.Conv2D):
         rows, columns = self.strides
         if (rows, columns) != (1, 1):
             inputs = inputs[:, ::rows, ::columns]
+        # Of single pixels, as in squeeze-and-excite, keeping writes more than it spares.
         if inputs.shape[1:3] != (1, 1):
             inputs = backend.worth_keeping(inputs)
         own = backend.active() == "jax" and backend.on_cpu()

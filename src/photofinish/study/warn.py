@@ -106,30 +106,32 @@ def _test_set(plan: Plan) -> Iterator[str]:
         )
     if plan.data.skipped:
         skipped = [one.partition(": ")[0] for one in plan.data.skipped]
-        more = f" and {len(skipped) - MOST_NAMED:,} more" if len(skipped) > MOST_NAMED else ""
-        names = f"{', '.join(skipped[:MOST_NAMED])}{more}"
-        yield f"Pictures that do not decode were left out: {len(skipped):,} ({names})."
+        yield f"Pictures that do not decode were left out: {len(skipped):,} ({_some(skipped)})."
 
 
 def _leaked(plan: Plan, models: Sequence[ModelResult], audit: AuditRecord | None) -> Iterator[str]:
-    leaked = len(audit.duplicates.leaked_test) if audit else 0
-    if leaked == 0 or not models:
+    leaked = audit.duplicates.leaked_test if audit else ()
+    if not leaked or not models:
         return
     sentence = (
-        f"{leaked:,} of {plan.data.test:,} test pictures {'has' if leaked == 1 else 'have'} an exact or near duplicate "
-        "among the training pictures"
+        f"{len(leaked):,} of {plan.data.test:,} test pictures {'has' if len(leaked) == 1 else 'have'} an exact or near "
+        f"duplicate among the training pictures ({_some(leaked)})"
     )
     pairs = [(model, model.test_accuracy_without_leaked) for model in models]
     changes = [
         f"{model.name} has {new.mean:.1%} instead of {model.test_accuracy.mean:.1%}" for model, new in pairs if new
     ]
-    names = ", ".join(audit.duplicates.leaked_test[:MOST_NAMED]) if audit else ""
-    named = f"{names} and {leaked - MOST_NAMED:,} more" if leaked > MOST_NAMED else names
     yield (
-        f"{sentence} ({named}); without them {', '.join(changes)}."
+        f"{sentence}; without them {', '.join(changes)}."
         if changes
-        else f"{sentence} ({named}): nothing else is left to test on."
+        else f"{sentence}: nothing else is left to test on."
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _compilation(plan: Plan, finished: Sequence[FinishedCell]) -> Iterator[str]:
